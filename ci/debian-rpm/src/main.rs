@@ -1,0 +1,2 @@
+//! The generator of the test distribution.
+fn main() {}

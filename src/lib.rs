@@ -1,0 +1,19 @@
+//! Builds immutable openSUSE-style images.
+//!
+//! ```text
+//! profile ─→ repo ─→ solve ─→ lock ─→ plan ─→ root + system ─→ disk ─→ image ─→ verify
+//!  asked     exists   chosen   kept    how      the tree        bytes   files    right?
+//! ```
+//!
+//! Everything left of `plan` decides; everything right of it does.
+
+// 1. What is asked.
+pub mod profile;
+
+// 4. How it will be done.
+pub mod plan;
+
+// Under everything.
+pub mod report;
+pub mod tree;
+pub mod units;
