@@ -13,6 +13,9 @@ pub mod profile;
 // 4. How it will be done.
 pub mod plan;
 
+// 6. The bytes.
+pub mod disk;
+
 // Under everything.
 pub mod report;
 pub mod tree;
