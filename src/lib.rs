@@ -16,6 +16,9 @@ pub mod plan;
 // 6. The bytes.
 pub mod disk;
 
+// 7. Is it right.
+pub mod verify;
+
 // Under everything.
 pub mod report;
 pub mod tree;

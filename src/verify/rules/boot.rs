@@ -1,0 +1,61 @@
+//! What the firmware and GRUB read before there is a kernel.
+
+use crate::{
+    tree::{Kind, RelPath},
+    verify::facts::Facts,
+};
+
+pub(super) fn boot_files(facts: &Facts) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !facts.esp.is_empty()
+        && !["EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI"].iter().any(|file| facts.esp.contains_key(*file))
+    {
+        faults.push("the ESP has no EFI/BOOT/BOOTX64.EFI or BOOTAA64.EFI".into());
+    }
+    let menus: Vec<(&str, String)> = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"]
+        .into_iter()
+        .filter_map(|path| Some((path, facts.text(path)?)))
+        .collect();
+    if menus.is_empty() && !facts.esp.keys().any(|file| file.starts_with("LOADER/ENTRIES/")) {
+        faults.push("there is no GRUB menu and no boot loader entry".into());
+    }
+    for (menu, text) in &menus {
+        let named: Vec<&str> = text.lines().filter_map(boot_path).collect();
+        if named.is_empty() {
+            faults.push(format!("`{menu}` starts no kernel"));
+        }
+        faults.extend(
+            named
+                .iter()
+                .filter(|path| !in_snapshot(facts, path))
+                .map(|path| format!("`{menu}` names `{path}`, which does not exist")),
+        );
+    }
+    faults
+}
+
+/// The file that a line of grub.cfg loads as kernel or initrd, if it is such a line.
+fn boot_path(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    let command = words.next()?;
+    ["linux", "linuxefi", "initrd", "initrdefi"].contains(&command).then(|| words.next()).flatten()
+}
+
+/// Whether snapshot 1 has the file that a menu names, by its path in the snapshot or from the top level, with the
+/// snapshot's number a variable or not.
+fn in_snapshot(facts: &Facts, named: &str) -> bool {
+    let Some(root) = facts.root() else { return false };
+    let inside = named.find("/snapshot/").map_or(named, |at| &named[at + "/snapshot".len()..]);
+    let mut path = RelPath::new(inside).ok();
+    // At most two links: /vmlinuz → boot/vmlinuz → vmlinuz-VERSION.
+    for _ in 0..3 {
+        let Some(at) = path else { return false };
+        match root.tree.get(&at).map(|node| &node.kind) {
+            Some(Kind::File { .. }) => return true,
+            Some(Kind::Symlink { target }) if target.starts_with(b"/") => path = RelPath::new(target).ok(),
+            Some(Kind::Symlink { target }) => path = at.parent().and_then(|folder| folder.join(target).ok()),
+            _ => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,221 @@
+//! Each rule holds for a sound image, and one change breaks it.
+
+use std::sync::Arc;
+
+use crate::{
+    tree::{Content, Kind, Node, RelPath, Time, Tree},
+    verify::{
+        facts::{Facts, Partition, Subvolume},
+        verify,
+    },
+};
+
+const FSTAB: &str = "\
+UUID=00000000-0000-0000-0000-000000000000 / btrfs ro 0 0
+UUID=00000000-0000-0000-0000-000000000000 /.snapshots btrfs subvol=/@/.snapshots 0 0
+UUID=00000000-0000-0000-0000-000000000000 /var btrfs subvol=/@/var,x-systemd.growfs 0 0
+/etc /etc none bind,x-initrd.mount 0 0
+";
+
+const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+
+fn tree(files: &[(&str, &str)]) -> Tree {
+    let mut tree = Tree::new();
+    tree.insert(RelPath::ROOT, Node::directory(0o755, Time::default()));
+    for (path, text) in files {
+        let path = RelPath::new(path).unwrap();
+        let mut folder = path.parent();
+        while let Some(at) = folder {
+            folder = at.parent();
+            if tree.get(&at).is_none() {
+                tree.insert(at, Node::directory(0o755, Time::default()));
+            }
+        }
+        let node = match text.strip_prefix("-> ") {
+            Some(target) => Node::symlink(target, Time::default()),
+            None if *text == "dir" => Node::directory(0o755, Time::default()),
+            None => Node::file(Content::from(*text), 0o600, Time::default()),
+        };
+        tree.insert(path, node);
+    }
+    tree
+}
+
+fn subvolume(path: &str, number: u8, files: &[(&str, &str)]) -> Subvolume {
+    let tree = tree(files);
+    let shared = Arc::new(tree.clone());
+    Subvolume {
+        path: RelPath::new(path).unwrap(),
+        uuid: [number; 16],
+        read_only: path.ends_with("/snapshot"),
+        default: path.ends_with("/snapshot"),
+        tree,
+        copied_on_write: Vec::new(),
+        read: Box::new(move |path| match shared.get(path).map(|node| &node.kind) {
+            Some(Kind::File { content, .. }) => content.read(),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }),
+    }
+}
+
+/// An image in which every promise holds; `etc` and `root` add files to those subvolumes.
+fn image(etc: &[(&str, &str)], root: &[(&str, &str)]) -> Facts {
+    let sqlite = format!("{}\u{1}\u{1}", "x".repeat(18));
+    let mut root_files = vec![
+        (".snapshots", "dir"),
+        ("var", "dir"),
+        ("etc", "dir"),
+        ("usr/lib/sysimage/rpm/rpmdb.sqlite", sqlite.as_str()),
+        ("boot/vmlinuz", "-> vmlinuz-6.12"),
+        ("boot/vmlinuz-6.12", "kernel"),
+        ("boot/initrd-6.12", "initrd"),
+        (
+            "boot/grub/grub.cfg",
+            "  linux /@/.snapshots/$n/snapshot/boot/vmlinuz root=UUID=x\n  initrd /boot/initrd-6.12\n",
+        ),
+    ];
+    root_files.extend(root);
+    let mut etc_files = vec![
+        ("fstab", FSTAB),
+        ("machine-id", "uninitialized\n"),
+        ("shadow", "root:!:0::::::\n"),
+        ("snapper/configs/root", "SUBVOLUME=\"/\"\nFSTYPE=\"btrfs\"\nTIMELINE_CREATE=\"no\"\n"),
+        ("default/snapper", "SNAPPER_CONFIGS=\"root\"\n"),
+    ];
+    etc_files.extend(etc);
+    Facts {
+        partitions: vec![Partition { name: "root".into(), offset: 1 << 20, length: 1 << 30 }],
+        esp: [("EFI/BOOT/BOOTX64.EFI".to_owned(), vec![0])].into(),
+        subvolumes: vec![
+            subvolume("@", 1, &[]),
+            subvolume("@/.snapshots", 2, &[("1/info.xml", "<type>single</type><num>1</num>")]),
+            subvolume("@/.snapshots/1/snapshot", 3, &root_files),
+            subvolume("@/.snapshots/1/snapshot/etc", 4, &etc_files),
+            subvolume("@/var", 5, &[("lib/misc/state", "x")]),
+        ],
+        ..Facts::default()
+    }
+}
+
+#[track_caller]
+fn breaks(facts: &Facts, rule: &str, fault: &str) {
+    let findings = verify(facts);
+    let found: Vec<_> = findings.iter().map(|finding| (finding.rule, finding.fault.as_str())).collect();
+    assert!(found.iter().any(|(name, text)| *name == rule && text.contains(fault)), "{found:#?}");
+    assert!(found.iter().all(|(name, _)| *name == rule), "other rules complain too: {found:#?}");
+}
+
+#[test]
+fn a_sound_image_has_no_findings() {
+    assert_eq!(verify(&image(&[], &[])), []);
+}
+
+#[test]
+fn partitions_may_not_overlap() {
+    let mut facts = image(&[], &[]);
+    facts.partitions.push(Partition { name: "esp".into(), offset: 0, length: 2 << 20 });
+    breaks(&facts, "partition-table", "partition `esp` reaches into `root`");
+}
+
+#[test]
+fn the_menu_names_files_that_exist() {
+    breaks(&image(&[], &[("boot/vmlinuz", "-> vmlinuz-6.13")]), "boot-files", "boot/vmlinuz`, which does not exist");
+    breaks(&image(&[], &[("boot/grub/grub.cfg", "set timeout=3\n")]), "boot-files", "starts no kernel");
+    let mut facts = image(&[], &[]);
+    facts.esp = [("EFI/DEBIAN/GRUB.CFG".to_owned(), vec![])].into();
+    breaks(&facts, "boot-files", "the ESP has no");
+}
+
+#[test]
+fn the_root_snapshot_is_default_and_read_only() {
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[2].read_only = false;
+    breaks(&facts, "default-subvolume", "is writable");
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[4].read_only = true;
+    breaks(&facts, "default-subvolume", "`/@/var` is read-only");
+}
+
+#[test]
+fn uuids_are_set_and_distinct() {
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[4].uuid = [3; 16];
+    breaks(&facts, "subvolume-uuids", "shares its UUID");
+    facts.subvolumes[4].uuid = [0; 16];
+    breaks(&facts, "subvolume-uuids", "has no UUID");
+}
+
+#[test]
+fn the_root_line_follows_the_default_subvolume() {
+    let fixed = FSTAB.replace(" ro 0", " ro,subvol=@/.snapshots/1/snapshot 0");
+    breaks(&image(&[("fstab", &fixed)], &[]), "fstab-root", "names subvolume");
+    breaks(&image(&[("fstab", &FSTAB.replace(" ro 0", " rw 0"))], &[]), "fstab-root", "is not `ro`");
+    breaks(
+        &image(&[("fstab", &FSTAB.replacen("0000-000000000000 /", "0000-000000000001 /", 1))], &[]),
+        "fstab-root",
+        "names `UUID=",
+    );
+}
+
+#[test]
+fn fstab_and_subvolumes_agree() {
+    let missing = FSTAB.lines().filter(|line| !line.contains("/var")).collect::<Vec<_>>().join("\n");
+    breaks(&image(&[("fstab", &missing)], &[]), "fstab-subvolumes", "no line of /etc/fstab mounts `/@/var`");
+    let extra = format!("{FSTAB}UUID=x /var btrfs subvol=@/srv 0 0\n");
+    breaks(&image(&[("fstab", &extra)], &[]), "fstab-subvolumes", "`/@/srv`, which does not exist");
+    let nowhere = format!("{FSTAB}tmpfs /nowhere tmpfs defaults 0 0\n");
+    breaks(&image(&[("fstab", &nowhere)], &[]), "fstab-subvolumes", "mount point `/nowhere`");
+}
+
+#[test]
+fn var_is_not_copied_on_write() {
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[4].copied_on_write.push(RelPath::new("lib/misc/state").unwrap());
+    breaks(&facts, "nodatacow", "`/var/lib/misc/state` and 0 more");
+}
+
+#[test]
+fn snapper_is_configured() {
+    breaks(&image(&[("default/snapper", "SNAPPER_CONFIGS=\"\"\n")], &[]), "snapper", "lists the configuration");
+    breaks(
+        &image(&[("snapper/configs/root", "SUBVOLUME=\"/\"\nFSTYPE=\"btrfs\"\n")], &[]),
+        "snapper",
+        "TIMELINE_CREATE",
+    );
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[1] = subvolume("@/.snapshots", 2, &[]);
+    breaks(&facts, "snapper", "info.xml");
+}
+
+#[test]
+fn the_rpmdb_opens_read_only() {
+    let wal = format!("{}\u{2}\u{2}", "x".repeat(18));
+    breaks(&image(&[], &[("usr/lib/sysimage/rpm/rpmdb.sqlite", &wal)]), "rpmdb", "rollback-journal");
+    breaks(&image(&[], &[("usr/lib/sysimage/rpm/rpmdb.sqlite-wal", "x")]), "rpmdb", "left behind");
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[4] = subvolume("@/var", 5, &[("lib/rpm/rpmdb.sqlite", "x")]);
+    breaks(&facts, "rpmdb", "hide the snapshot's database");
+}
+
+#[test]
+fn nothing_identifies_a_machine() {
+    breaks(&image(&[("machine-id", "0123456789abcdef0123456789abcdef\n")], &[]), "machine-identity", "machine-id");
+    breaks(&image(&[("hostid", "x")], &[]), "machine-identity", "/etc/hostid");
+}
+
+#[test]
+fn no_file_is_a_private_key() {
+    breaks(&image(&[("ssh/ssh_host_ed25519_key", KEY)], &[]), "private-keys", "ssh_host_ed25519_key` is a private key");
+    assert_eq!(
+        verify(&image(&[], &[("usr/share/doc/x", "A key begins with -----BEGIN PRIVATE KEY-----\n as you see")])),
+        []
+    );
+}
+
+#[test]
+fn no_account_is_open() {
+    breaks(&image(&[("shadow", "root::0::::::\n")], &[]), "passwords", "account `root` has an empty password");
+    let mut facts = image(&[], &[]);
+    facts.subvolumes[3].tree.get_mut(&RelPath::new("shadow").unwrap()).unwrap().mode = 0o644;
+    breaks(&facts, "passwords", "has mode 0644");
+}
