@@ -11,6 +11,7 @@
 pub mod profile;
 
 // 4. How it will be done.
+pub mod inputs;
 pub mod plan;
 
 // 6. The bytes.

@@ -3,8 +3,10 @@
 //! Making a plan does no I/O: the same profile, lock and inputs give the same plan, byte for byte. What only the
 //! tree can decide (sizes, numeric ids, the kernel's version) is a rule that a later stage applies.
 
+mod make;
 mod model;
 
+pub use make::{Options, canonical, plan};
 pub use model::*;
 
 use sha2::{Digest, Sha256};
