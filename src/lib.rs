@@ -21,6 +21,7 @@ pub mod disk;
 pub mod verify;
 
 // Under everything.
+pub mod cache;
 pub mod report;
 pub mod tree;
 pub mod units;
