@@ -10,6 +10,12 @@
 // 1. What is asked.
 pub mod profile;
 
+// 2. What exists.
+pub mod repo;
+
+// 3. What will be installed.
+pub mod solve;
+
 // 4. How it will be done.
 pub mod inputs;
 pub mod plan;

@@ -1,0 +1,120 @@
+//! Chosen packages become files in the cache.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use super::{Access, Error, address::Address, transport::Wanted};
+use crate::{
+    cache::{Digest, Kind},
+    profile::Repository,
+    solve::{Chosen, Resolution},
+};
+
+/// Downloads at once. Mirrors refuse more than a handful; two already hide the latency.
+const AT_ONCE: usize = 6;
+/// Largest package file. Ours; the largest of Tumbleweed's have some 3 GB.
+const MAX_PACKAGE: u64 = 16 << 30;
+/// Progress is told after so many bytes.
+const STEP: u64 = 1 << 20;
+
+/// A package file in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Which of the resolution's packages.
+    pub index: usize,
+    /// The file.
+    pub path: PathBuf,
+    /// Its SHA-256.
+    pub sha256: Digest,
+}
+
+/// Brings every package of a resolution into the cache; the result is in the resolution's order.
+///
+/// Sizes and checksums are the resolution's, so that a mirror can only fail, not deceive.
+pub fn fetch(resolution: &Resolution, repositories: &[Repository], access: &Access<'_>) -> Result<Vec<Fetched>, Error> {
+    let mut addresses = HashMap::new();
+    for repository in repositories {
+        addresses.insert(repository.alias.as_str(), Address::parse(&repository.alias, &repository.url)?);
+    }
+    let total = resolution.packages.iter().map(|package| package.size.get()).sum();
+    let run = Run {
+        access,
+        addresses,
+        total,
+        done: AtomicU64::new(0),
+        next: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+    };
+    let results = Mutex::new(Vec::with_capacity(resolution.packages.len()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(resolution.packages.len()) {
+            scope.spawn(|| run.work(&resolution.packages, &results));
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, fetched)| fetched).collect()
+}
+
+struct Run<'a> {
+    access: &'a Access<'a>,
+    addresses: HashMap<&'a str, Address>,
+    total: u64,
+    done: AtomicU64,
+    next: AtomicUsize,
+    stop: AtomicBool,
+}
+
+type Results = Mutex<Vec<(usize, Result<Fetched, Error>)>>;
+
+impl Run<'_> {
+    /// Takes one package after the other until none is left or one failed.
+    fn work(&self, packages: &[Chosen], results: &Results) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(package) = packages.get(index) else { return };
+            let fetched = self.one(index, package);
+            if fetched.is_err() {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, fetched));
+        }
+    }
+
+    fn one(&self, index: usize, package: &Chosen) -> Result<Fetched, Error> {
+        let missing = || Error::Missing { alias: package.repository.clone(), file: package.location.clone() };
+        let address = self.addresses.get(package.repository.as_str()).ok_or_else(missing)?;
+        let wanted = Wanted { alias: &package.repository, address, location: &package.location };
+        let size = package.size.get();
+        // A retry tells bytes twice; no more than the package's own count.
+        let told = AtomicU64::new(0);
+        let moved = |bytes: u64| {
+            let before = told.fetch_add(bytes, Ordering::Relaxed);
+            if before + bytes <= size {
+                self.advance(bytes, &package.name);
+            }
+        };
+        // A size of 0 is one that the metadata does not state.
+        let expected = (size > 0).then_some(size);
+        let limit = expected.unwrap_or(MAX_PACKAGE).min(MAX_PACKAGE);
+        let sha256 = self.access.store(&wanted, Kind::Package, &package.checksum, expected, limit, &moved)?;
+        self.advance(size.saturating_sub(told.load(Ordering::Relaxed)), &package.name);
+        let path = self.access.cache.object(sha256)?.ok_or_else(missing)?;
+        Ok(Fetched { index, path, sha256 })
+    }
+
+    fn advance(&self, bytes: u64, name: &str) {
+        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
+        let after = before + bytes;
+        if before / STEP != after / STEP || after >= self.total {
+            self.access.report.progress(after.min(self.total), self.total, name);
+        }
+    }
+}

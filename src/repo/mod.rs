@@ -1,0 +1,87 @@
+//! 2. What exists: repositories become [`Packages`], and chosen packages become files.
+//!
+//! ```text
+//! load    repomd.xml, its signature ─→ primary.xml, by checksum ─→ Offer
+//! fetch   Resolution ─→ package files in the cache, by checksum
+//! ```
+//!
+//! Nothing is used that is not vouched for: `repomd.xml` by a key of the distribution's, everything else by a
+//! checksum in it. A repository is the folder or address that has `repodata/` in it; rpm-md is what createrepo_c
+//! writes and libsolv, zypper and dnf read.
+
+mod address;
+mod checksum;
+mod error;
+mod fetch;
+mod filelists;
+mod keyring;
+mod load;
+mod model;
+mod primary;
+mod repomd;
+mod transport;
+mod xml;
+
+pub use address::without_user;
+pub use checksum::{Algorithm, Checksum, Hasher};
+pub use error::{Error, Mismatch, Refusal};
+pub use fetch::{Fetched, fetch};
+pub use keyring::{OpenPgp, Signed, Verify};
+pub use load::{complete, load};
+pub use model::*;
+pub use xml::Error as MetadataError;
+
+use crate::{cache::Cache, report::Report};
+use transport::Transport;
+
+/// The packages that can be had.
+#[derive(Clone, Debug, Default)]
+pub struct Packages {
+    /// One a repository, in the distribution's order.
+    pub offers: Vec<Offer>,
+}
+
+/// How repositories are reached.
+pub struct Access<'a> {
+    /// Where everything is kept.
+    pub cache: &'a Cache,
+    /// Who hears of progress and warnings.
+    pub report: &'a Report,
+    /// Whether the network may not be used.
+    pub offline: bool,
+    /// Blocks of keys that are at hand: files beside the distribution's. Only keys that it lists are trusted.
+    pub keys: &'a [Vec<u8>],
+    /// Who judges signatures.
+    pub verifier: &'a dyn Verify,
+    transport: Transport,
+}
+
+impl std::fmt::Debug for Access<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("offline", &self.offline).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Access<'a> {
+    /// Over the network, signatures judged by [`OpenPgp`].
+    pub fn new(cache: &'a Cache, report: &'a Report) -> Self {
+        Self { cache, report, offline: false, keys: &[], verifier: &OpenPgp, transport: Transport::new() }
+    }
+
+    /// Without the network, if so.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+
+    /// With keys that are at hand.
+    #[must_use]
+    pub fn keys(mut self, keys: &'a [Vec<u8>]) -> Self {
+        self.keys = keys;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+mod corpus;
+mod server;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use super::*;
+use crate::{
+    profile::{Distribution, Key, OnImage, Repository, Traits, Verify as Required},
+    report::{Event, Exit, Explain},
+    solve::{Chosen, Resolution},
+    units::{Bytes, Epoch},
+};
+use server::{Answer, Server};
+
+/// Everything that a test of this stage needs.
+struct Bench {
+    base: tempfile::TempDir,
+    cache: Cache,
+    report: Report,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let base = tempfile::tempdir().unwrap();
+        let cache = Cache::open(base.path().join("cache")).unwrap();
+        let events: Arc<Mutex<Vec<Event>>> = Arc::default();
+        let sink = events.clone();
+        let report = Report::new(move |event| sink.lock().unwrap().push(event));
+        Self { base, cache, report, events }
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access { transport: Transport::impatient(), ..Access::new(&self.cache, &self.report) }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        events
+            .iter()
+            .filter_map(|event| if let Event::Warning { text } = event { Some(text.clone()) } else { None })
+            .collect()
+    }
+
+    /// A repository of two packages without signatures.
+    fn repository(&self, name: &str, revision: u64) -> PathBuf {
+        let folder = self.base.path().join(name);
+        fs_err::create_dir_all(folder.join("repodata")).unwrap();
+        let mut primary = "<metadata>".to_owned();
+        for package in ["alpha", "beta"] {
+            let file = format!("{package}-1-1.noarch.rpm");
+            let bytes = content(package);
+            fs_err::write(folder.join(&file), &bytes).unwrap();
+            primary.push_str(&format!(
+                "<package type='rpm'><name>{package}</name><arch>noarch</arch><version epoch='0' ver='1' rel='1'/>\
+                 <checksum type='sha256'>{}</checksum><time build='1700000000'/><size package='{}' installed='9'/>\
+                 <location href='{file}'/><format><rpm:provides xmlns:rpm='r'><rpm:entry name='{package}' flags='EQ' \
+                 epoch='0' ver='1' rel='1'/></rpm:provides></format></package>",
+                crate::cache::Digest::of(&bytes),
+                bytes.len()
+            ));
+        }
+        primary.push_str("</metadata>");
+        let packed = zstd::encode_all(primary.as_bytes(), 3).unwrap();
+        fs_err::write(folder.join("repodata/primary.xml.zst"), &packed).unwrap();
+        let repomd = format!(
+            "<repomd><revision>{revision}</revision><data type='primary'><checksum type='sha256'>{}</checksum><location \
+             href='repodata/primary.xml.zst'/><size>{}</size><open-size>{}</open-size></data></repomd>",
+            crate::cache::Digest::of(&packed),
+            packed.len(),
+            primary.len()
+        );
+        fs_err::write(folder.join("repodata/repomd.xml"), repomd).unwrap();
+        folder
+    }
+}
+
+/// Some bytes, more than one buffer holds.
+fn content(name: &str) -> Vec<u8> {
+    name.bytes().cycle().take(200_000).collect()
+}
+
+fn distribution(url: &str, verify: Required) -> Distribution {
+    let repository = Repository {
+        alias: "oss".into(),
+        url: url.into(),
+        priority: 99,
+        build: true,
+        on_image: OnImage::Absent,
+        verify,
+    };
+    Distribution {
+        name: "test".into(),
+        repositories: vec![repository],
+        keys: Vec::new(),
+        traits: Traits::default(),
+        environment: Default::default(),
+        allowed_failures: Vec::new(),
+        paths: Default::default(),
+        absent: Default::default(),
+        boot_files: Vec::new(),
+    }
+}
+
+fn unsigned(url: &str) -> Distribution {
+    distribution(url, Required::Checksums)
+}
+
+/// All packages of all repositories.
+fn everything(packages: &Packages) -> Resolution {
+    let mut resolution = Resolution::default();
+    for offer in &packages.offers {
+        for package in &offer.packages {
+            resolution.packages.push(Chosen {
+                name: offer.words.get(package.name).into(),
+                evr: offer.words.get(package.evr).into(),
+                arch: offer.words.get(package.arch).into(),
+                repository: offer.alias.clone(),
+                location: package.location.to_string(),
+                size: Bytes(package.size),
+                checksum: package.checksum.clone(),
+                build_time: Epoch(package.build_time),
+                installed_size: Bytes(package.installed_size),
+                asked: Vec::new(),
+                reason: None,
+            });
+        }
+    }
+    resolution
+}
+
+/// Loads and fetches all; the names that came.
+fn run(bench: &Bench, distribution: &Distribution, offline: bool) -> Result<Vec<String>, Error> {
+    let access = bench.access().offline(offline);
+    let packages = load(distribution, &access)?;
+    let resolution = everything(&packages);
+    let files = fetch(&resolution, &distribution.repositories, &access)?;
+    for file in &files {
+        assert_eq!(fs_err::read(&file.path).unwrap(), content(&resolution.packages[file.index].name));
+    }
+    Ok(resolution.packages.into_iter().map(|package| package.name).collect())
+}
+
+#[test]
+fn folders_are_repositories() {
+    let bench = Bench::new();
+    let folder = bench.repository("repo", 1);
+    for scheme in ["dir:", "dir://", "file://"] {
+        let distribution = unsigned(&format!("{scheme}{}", folder.display()));
+        assert_eq!(run(&bench, &distribution, false).unwrap(), ["alpha", "beta"]);
+        assert_eq!(run(&bench, &distribution, true).unwrap(), ["alpha", "beta"]);
+    }
+    assert!(bench.warnings()[0].contains("without checking signatures"));
+    let progress = bench
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .any(|event| matches!(event, Event::Progress { done, total, .. } if done == total && *total == 400_000));
+    assert!(progress);
+}
+
+#[test]
+fn the_web_is_followed_and_kept() {
+    let bench = Bench::new();
+    let (server, mirror) = (Server::start(), Server::start());
+    mirror.folder("/pub", &bench.repository("repo", 1));
+    for file in ["repodata/repomd.xml", "repodata/primary.xml.zst", "alpha-1-1.noarch.rpm", "beta-1-1.noarch.rpm"] {
+        server.set(&format!("/repo/{file}"), Answer::To(mirror.url(&format!("/pub/{file}"))));
+    }
+    let url = format!("http://me:secret@{}/repo/", server.address);
+    assert_eq!(run(&bench, &unsigned(&url), false).unwrap(), ["alpha", "beta"]);
+    assert!(server.requests().iter().all(|request| request.contains("Basic bWU6c2VjcmV0")));
+    for request in mirror.requests() {
+        let request = request.to_lowercase();
+        assert!(!request.contains("authorization") && !request.contains("cookie") && !request.contains("gzip"));
+    }
+    // A second time only `repomd.xml` is asked for; offline nothing is.
+    let before = mirror.requests().len();
+    run(&bench, &unsigned(&url), false).unwrap();
+    assert_eq!(mirror.requests().len(), before + 1);
+    run(&bench, &unsigned(&url), true).unwrap();
+    assert_eq!(mirror.requests().len(), before + 1);
+    let notes = fs_err::read_dir(bench.cache.folder().join("repositories")).unwrap();
+    for note in notes {
+        assert!(!fs_err::read_to_string(note.unwrap().path()).unwrap().contains("secret"));
+    }
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    let bench = Bench::new();
+    let server = Server::start();
+    server.folder("", &bench.repository("repo", 1));
+    let alpha = content("alpha");
+    server.set("/alpha-1-1.noarch.rpm", Answer::Failing(503, 2, alpha.clone()));
+    server.set("/beta-1-1.noarch.rpm", Answer::Truncated(2, content("beta")));
+    assert_eq!(run(&bench, &unsigned(&server.url("")), false).unwrap(), ["alpha", "beta"]);
+    bench.cache.clear(&[]).unwrap();
+    server.set("/alpha-1-1.noarch.rpm", Answer::Stale(1, content("gamma"), alpha));
+    assert_eq!(run(&bench, &unsigned(&server.url("")), false).unwrap(), ["alpha", "beta"]);
+}
+
+#[test]
+fn what_does_not_pass_is_told() {
+    let forever = 1000;
+    let alpha = content("alpha");
+    let longer = [alpha.clone(), vec![0]].concat();
+    let cases: [(&str, Option<Answer>, Exit, &str); 9] = [
+        ("/alpha-1-1.noarch.rpm", Some(Answer::Truncated(forever, alpha.clone())), Exit::Build, "is truncated: "),
+        ("/alpha-1-1.noarch.rpm", Some(Answer::File(content("gamma"))), Exit::Build, "has the wrong checksum"),
+        ("/alpha-1-1.noarch.rpm", Some(Answer::File(alpha[..9].to_vec())), Exit::Build, "is truncated: 9 of 200000"),
+        ("/alpha-1-1.noarch.rpm", Some(Answer::File(longer)), Exit::Build, "is longer than the 200000 bytes"),
+        ("/alpha-1-1.noarch.rpm", Some(Answer::Failing(500, forever, alpha)), Exit::Host, "cannot download"),
+        ("/alpha-1-1.noarch.rpm", None, Exit::Build, "lacks `alpha-1-1.noarch.rpm`"),
+        ("/repodata/repomd.xml", None, Exit::Usage, "there is no repository `oss` at `http://"),
+        ("/repodata/repomd.xml", Some(Answer::To("/repodata/repomd.xml".into())), Exit::Host, "cannot download"),
+        ("/repodata/primary.xml.zst", Some(Answer::File(vec![7; 50])), Exit::Build, "is truncated"),
+    ];
+    for (path, answer, exit, text) in cases {
+        let bench = Bench::new();
+        let server = Server::start();
+        server.folder("", &bench.repository("repo", 1));
+        match answer {
+            Some(answer) => server.set(path, answer),
+            None => server.set(path, Answer::Failing(404, forever, Vec::new())),
+        }
+        let error = run(&bench, &unsigned(&server.url("")), false).unwrap_err();
+        assert_eq!(error.exit(), exit, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+        assert!(!error.hints().is_empty(), "{error}");
+    }
+}
+
+#[test]
+fn faults_of_addresses_and_the_cache() {
+    let bench = Bench::new();
+    for (url, exit, text) in [
+        ("ftp://example.org/x".to_owned(), Exit::Usage, "of a kind that is not supported"),
+        ("dir:/nonexistent/folder".to_owned(), Exit::Usage, "there is no repository `oss`"),
+        ("http://example.org/x".to_owned(), Exit::Usage, "nothing of it is signed"),
+    ] {
+        let error = run(&bench, &unsigned(&url), false).unwrap_err();
+        assert_eq!(error.exit(), exit, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let error = run(&bench, &unsigned("http://127.0.0.1:9/x"), true).unwrap_err();
+    assert!(matches!(error, Error::Offline { .. }) && error.exit() == Exit::Host);
+    // Metadata is kept, packages are not.
+    let server = Server::start();
+    server.folder("", &bench.repository("repo", 1));
+    load(&unsigned(&server.url("")), &bench.access()).unwrap();
+    let error = run(&bench, &unsigned(&server.url("")), true).unwrap_err();
+    assert!(error.to_string().contains("alpha-1-1.noarch.rpm` is not in the cache"), "{error}");
+}
+
+#[test]
+fn an_older_repository_is_noticed() {
+    let bench = Bench::new();
+    let server = Server::start();
+    server.folder("", &bench.repository("new", 20));
+    run(&bench, &unsigned(&server.url("")), false).unwrap();
+    server.folder("", &bench.repository("old", 10));
+    run(&bench, &unsigned(&server.url("")), false).unwrap();
+    assert!(
+        bench.warnings().iter().any(|text| text.contains("revision 10, older than the 20")),
+        "{:?}",
+        bench.warnings()
+    );
+}
+
+#[test]
+fn a_signature_is_demanded_and_judged() {
+    struct Only(&'static [u8]);
+    impl Verify for Only {
+        fn verify(&self, signed: &Signed<'_>) -> Result<String, Refusal> {
+            match signed.signature {
+                signature if signature == self.0 => Ok("AB".into()),
+                _ => Err(Refusal::Bad("AB".into())),
+            }
+        }
+    }
+    let bench = Bench::new();
+    let server = Server::start();
+    server.folder("", &bench.repository("repo", 1));
+    let mut distribution = distribution(&server.url(""), Required::Repository);
+    distribution.keys = vec![Key { fingerprint: "AB".into(), fetch: "repodata/repomd.xml.key".into() }];
+    let load =
+        |offline| super::load(&distribution, &Access { verifier: &Only(b"good"), ..bench.access().offline(offline) });
+    let error = load(false).unwrap_err();
+    assert!(matches!(error, Error::Signature { source: Refusal::Unsigned, .. }), "{error}");
+    server.set("/repodata/repomd.xml.asc", Answer::File(b"wrong".to_vec()));
+    let error = load(false).unwrap_err();
+    assert!(matches!(error, Error::Signature { source: Refusal::Bad(_), .. }) && error.exit() == Exit::Build);
+    // A mirror in the middle of an update.
+    server.set("/repodata/repomd.xml.asc", Answer::Stale(1, b"wrong".to_vec(), b"good".to_vec()));
+    assert_eq!(load(false).unwrap().offers[0].state.key.as_deref(), Some("AB"));
+    assert_eq!(load(true).unwrap().offers[0].state.key.as_deref(), Some("AB"));
+    assert!(bench.warnings().is_empty());
+}
+
+#[test]
+fn file_lists_are_read_when_asked() {
+    let bench = Bench::new();
+    let folder = bench.repository("repo", 1);
+    let sum = crate::cache::Digest::of(&content("beta"));
+    let lists = format!("<filelists><package pkgid='{sum}'><file>/usr/share/beta</file></package></filelists>");
+    fs_err::write(folder.join("repodata/filelists.xml"), &lists).unwrap();
+    let repomd = fs_err::read_to_string(folder.join("repodata/repomd.xml")).unwrap();
+    let data = format!(
+        "<data type='filelists'><checksum type='sha512'>{}</checksum><location href='repodata/filelists.xml'/></data></repomd>",
+        {
+            let mut hasher = Algorithm::Sha512.hasher();
+            hasher.update(lists.as_bytes());
+            hasher.finish().hex().to_owned()
+        }
+    );
+    fs_err::write(folder.join("repodata/repomd.xml"), repomd.replace("</repomd>", &data)).unwrap();
+    let distribution = unsigned(&format!("dir:{}", folder.display()));
+    let access = bench.access();
+    let mut packages = load(&distribution, &access).unwrap();
+    assert!(packages.offers[0].packages[1].files.is_empty());
+    complete(&mut packages, &["/usr/share/beta"], &distribution, &access).unwrap();
+    let offer = &packages.offers[0];
+    assert_eq!(
+        offer.packages[1].files.iter().map(|file| offer.words.get(*file)).collect::<Vec<_>>(),
+        ["/usr/share/beta"]
+    );
+}
+
+/// The corpus, where it is.
+#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
+fn corpus() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    if !folder.exists() {
+        assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "there is no ../shared/corpus");
+        eprintln!("skipped: there is no ../shared/corpus");
+    }
+    folder.exists().then_some(folder)
+}
