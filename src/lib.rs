@@ -20,6 +20,9 @@ pub mod solve;
 pub mod inputs;
 pub mod plan;
 
+// 5. The root tree.
+pub mod rpm;
+
 // 6. The bytes.
 pub mod disk;
 
