@@ -41,6 +41,13 @@ pub struct Packages {
     pub offers: Vec<Offer>,
 }
 
+impl Packages {
+    /// Whether [`complete`] could add paths.
+    pub fn has_more_paths(&self) -> bool {
+        self.offers.iter().any(|offer| offer.filelists.is_some())
+    }
+}
+
 /// How repositories are reached.
 pub struct Access<'a> {
     /// Where everything is kept.

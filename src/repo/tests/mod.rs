@@ -8,9 +8,9 @@ use std::{
 
 use super::*;
 use crate::{
-    profile::{Distribution, Key, OnImage, Repository, Traits, Verify as Required},
+    profile::{Arch, Distribution, Key, OnImage, Place, Repository, Request, Traits, Verify as Required},
     report::{Event, Exit, Explain},
-    solve::{Chosen, Resolution},
+    solve::{self, Chosen, Resolution},
     units::{Bytes, Epoch},
 };
 use server::{Answer, Server};
@@ -323,7 +323,28 @@ fn file_lists_are_read_when_asked() {
     let access = bench.access();
     let mut packages = load(&distribution, &access).unwrap();
     assert!(packages.offers[0].packages[1].files.is_empty());
-    complete(&mut packages, &["/usr/share/beta"], &distribution, &access).unwrap();
+    let place = Place { file: "p.yaml".into(), line: 1, column: 1 };
+    let wish = |what: &str| solve::Wish {
+        arch: Arch::X86_64,
+        install: vec![Request { what: what.into(), role: None, place: place.clone() }],
+        forbid: Vec::new(),
+        recommends: false,
+        languages: Vec::new(),
+        locked: Vec::new(),
+    };
+    let asked = std::cell::Cell::new(0);
+    let mut solve = |what: &str| {
+        solve::solve(&wish(what), &mut packages, |packages, paths| {
+            asked.set(asked.get() + 1);
+            complete(packages, paths, &distribution, &access)
+        })
+    };
+    solve("alpha").unwrap();
+    solve("gamma").unwrap_err();
+    assert_eq!(asked.get(), 0);
+    let resolution = solve("/usr/share/beta").unwrap();
+    assert_eq!((resolution.packages[0].name.as_str(), asked.get()), ("beta", 1));
+    assert_eq!(solve("/usr/share/other").unwrap_err().exit(), Exit::Unsatisfiable);
     let offer = &packages.offers[0];
     assert_eq!(
         offer.packages[1].files.iter().map(|file| offer.words.get(*file)).collect::<Vec<_>>(),
