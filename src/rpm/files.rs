@@ -1,5 +1,7 @@
 //! Header → the files that a package says it has.
 
+use std::collections::BTreeMap;
+
 use super::{Error, Header, Result, Tag, digest::Algorithm};
 use crate::tree::RelPath;
 
@@ -162,6 +164,16 @@ pub fn paths(header: &Header) -> Result<Vec<RelPath>> {
             rel_path(Tag::BASENAMES, &path)
         })
         .collect()
+}
+
+/// The hard links of a package: sets of at least two regular files that are one inode, by their indexes, ascending.
+/// The last of a set has the content in the payload. Ghosts have no part in it (rpm's `rpmfilesBuildNLink`).
+pub fn link_sets(files: &[FileEntry]) -> Vec<Vec<u32>> {
+    let mut sets: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.kind == FileKind::Regular && !file.flags.is_ghost()) {
+        sets.entry(file.inode).or_default().push(file.index);
+    }
+    sets.into_values().filter(|set| set.len() > 1).collect()
 }
 
 fn rel_path(tag: Tag, path: &[u8]) -> Result<RelPath> {

@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 
 use super::{header::Type, *};
 
-#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
 /// The corpus, or nothing (said aloud, and a failure where tools are required).
+#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
 pub(super) fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     if !path.is_dir() {
