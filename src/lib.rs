@@ -14,6 +14,7 @@ pub mod profile;
 pub mod repo;
 
 // 3. What will be installed.
+pub mod lock;
 pub mod solve;
 
 // 4. How it will be done.

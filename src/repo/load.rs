@@ -89,9 +89,6 @@ impl Loader<'_> {
         };
         let repomd =
             Repomd::parse(&contents.repomd).map_err(|source| self.unreadable("repodata/repomd.xml", source))?;
-        if let Some(seen) = &seen {
-            self.warn_older(&repomd.revision, &seen.revision, "was seen before");
-        }
         let Some(data) = repomd.file("primary") else {
             return Err(self.unreadable("repodata/repomd.xml", xml::Error::content("it names no primary metadata")));
         };
@@ -101,7 +98,11 @@ impl Loader<'_> {
         let filelists = repomd.file("filelists").cloned();
         let state = State { revision: repomd.revision, key, time: repomd.time, repomd: Some(repomd_digest) };
         let (alias, priority) = (self.repository.alias.clone(), self.repository.priority);
-        Ok(Offer { alias, priority, state, words, packages, filelists })
+        let offer = Offer { alias, priority, state, words, packages, filelists };
+        if let Some(seen) = seen.filter(|seen| offer.state.is_older_than(&seen.revision)) {
+            self.access.report.warn(offer.older_than(&seen.revision, "was seen before"));
+        }
+        Ok(offer)
     }
 
     /// Says that signatures are switched off; refuses it where anyone on the way could change what comes.
@@ -115,18 +116,6 @@ impl Loader<'_> {
         }
         self.access.report.warn(format!("repository `{alias}` is used without checking signatures"));
         Ok(())
-    }
-
-    /// A mirror that serves an older state than one that is known may hide updates.
-    fn warn_older(&self, revision: &str, known: &str, how: &str) {
-        if let (Ok(revision), Ok(known)) = (revision.parse::<u64>(), known.parse::<u64>())
-            && revision < known
-        {
-            let alias = &self.repository.alias;
-            self.access.report.warn(format!(
-                "repository `{alias}` has revision {revision}, older than the {known} that {how}: its mirror is behind, or hides updates"
-            ));
-        }
     }
 
     /// The current table of contents with a good signature, and who made that.

@@ -222,6 +222,23 @@ pub struct Offer {
     pub(super) filelists: Option<super::repomd::Data>,
 }
 
+impl State {
+    /// Whether it has a lower revision; revisions that are no numbers cannot be compared.
+    pub fn is_older_than(&self, revision: &str) -> bool {
+        matches!((self.revision.parse::<u64>(), revision.parse::<u64>()), (Ok(own), Ok(other)) if own < other)
+    }
+}
+
+impl Offer {
+    /// The warning about a repository that went back: a mirror may hide updates (`ENGINEERING` II.34).
+    pub fn older_than(&self, revision: &str, how: &str) -> String {
+        let (alias, own) = (&self.alias, &self.state.revision);
+        format!(
+            "repository `{alias}` has revision {own}, older than the {revision} that {how}: its mirror is behind, or hides updates"
+        )
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "revision {}", self.revision)
