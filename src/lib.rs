@@ -23,6 +23,7 @@ pub mod plan;
 
 // 5. The root tree.
 pub mod rpm;
+pub mod rpmdb;
 
 // 6. The bytes.
 pub mod disk;

@@ -188,6 +188,10 @@ impl Package {
         if !states.is_empty() {
             added.push((Tag::FILESTATES, Value::Char(states)));
         }
+        // A relocatable package that isn't relocated (rpm 6.1, `lib/relocation.cc`).
+        if let Some(prefixes) = self.header.strings(Tag::PREFIXES).filter(|_| !self.header.has(Tag::INSTPREFIXES)) {
+            added.push((Tag::INSTPREFIXES, Value::StringArray(prefixes.map(<[u8]>::to_vec).collect())));
+        }
         added.push((Tag::INSTALLTIME, Value::Int32(vec![installation.time])));
         added.push((Tag::INSTALLTID, Value::Int32(vec![installation.transaction])));
         added.push((Tag::INSTALLCOLOR, Value::Int32(vec![installation.color])));

@@ -104,4 +104,4 @@ impl crate::report::Explain for Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

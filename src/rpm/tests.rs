@@ -12,7 +12,7 @@ use super::{header::Type, *};
 
 /// The corpus, or nothing (said aloud, and a failure where tools are required).
 #[expect(clippy::print_stderr, reason = "a skipped test is seen")]
-pub(super) fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     if !path.is_dir() {
         assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "there is no ../shared/corpus");
@@ -23,7 +23,7 @@ pub(super) fn corpus() -> Option<PathBuf> {
 }
 
 /// All packages below a folder.
-pub(super) fn packages(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn packages(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -40,7 +40,7 @@ pub(super) fn packages(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub(super) fn read(path: &Path) -> Result<Package> {
+pub(crate) fn read(path: &Path) -> Result<Package> {
     Package::read(BufReader::new(fs_err::File::open(path).unwrap()))
 }
 
