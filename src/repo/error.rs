@@ -85,6 +85,14 @@ pub enum Error {
         /// Why.
         source: Refusal,
     },
+    /// The same of a package.
+    #[error("the signature of package `{package}` is refused")]
+    PackageSignature {
+        /// The package.
+        package: String,
+        /// Why.
+        source: Refusal,
+    },
     /// Metadata that cannot be read.
     #[error("cannot read `{file}` of repository `{alias}`")]
     Metadata {
@@ -164,7 +172,8 @@ impl Explain for Error {
             }
             Self::Network { .. } => "`--offline` builds from what is in the cache".into(),
             Self::Offline { .. } => "run once without `--offline`".into(),
-            Self::Signature { source: Refusal::UnknownKey(key), .. } => {
+            Self::Signature { source: Refusal::UnknownKey(key), .. }
+            | Self::PackageSignature { source: Refusal::UnknownKey(key), .. } => {
                 format!("if you trust it, add `fingerprint: {key}` to the distribution's `keys`")
             }
             Self::Signature { source: Refusal::Unsigned, .. } => {

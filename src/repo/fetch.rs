@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -10,10 +10,10 @@ use std::{
     thread,
 };
 
-use super::{Access, Error, address::Address, transport::Wanted};
+use super::{Access, Error, SignedPackage, address::Address, load::Loader, transport::Wanted};
 use crate::{
     cache::{Digest, Kind},
-    profile::Repository,
+    profile::{Distribution, Key, Repository, Verify as Required},
     solve::{Chosen, Resolution},
 };
 
@@ -38,15 +38,19 @@ pub struct Fetched {
 /// Brings every package of a resolution into the cache; the result is in the resolution's order.
 ///
 /// Sizes and checksums are the resolution's, so that a mirror can only fail, not deceive.
-pub fn fetch(resolution: &Resolution, repositories: &[Repository], access: &Access<'_>) -> Result<Vec<Fetched>, Error> {
-    let mut addresses = HashMap::new();
-    for repository in repositories {
-        addresses.insert(repository.alias.as_str(), Address::parse(&repository.alias, &repository.url)?);
+pub fn fetch(resolution: &Resolution, distribution: &Distribution, access: &Access<'_>) -> Result<Vec<Fetched>, Error> {
+    let keys = &distribution.keys;
+    let mut origins = HashMap::new();
+    for repository in &distribution.repositories {
+        if resolution.packages.iter().any(|package| package.repository == repository.alias) {
+            origins.insert(repository.alias.as_str(), Origin::new(access, repository, keys)?);
+        }
     }
     let total = resolution.packages.iter().map(|package| package.size.get()).sum();
     let run = Run {
         access,
-        addresses,
+        origins,
+        keys,
         total,
         done: AtomicU64::new(0),
         next: AtomicUsize::new(0),
@@ -63,9 +67,32 @@ pub fn fetch(resolution: &Resolution, repositories: &[Repository], access: &Acce
     results.into_iter().map(|(_, fetched)| fetched).collect()
 }
 
+/// Where packages of one repository come from and what they must have.
+struct Origin {
+    address: Address,
+    verify: Required,
+    blocks: Vec<Vec<u8>>,
+}
+
+impl Origin {
+    fn new(access: &Access<'_>, repository: &Repository, keys: &[Key]) -> Result<Self, Error> {
+        let address = Address::parse(&repository.alias, &repository.url)?;
+        let blocks = match repository.verify {
+            Required::Checksums => Vec::new(),
+            Required::Packages => Loader { access, repository, keys }.package_blocks()?,
+            // The checksum vouches already: without a key, a build from the lock and the cache still works.
+            Required::Repository => {
+                Loader { access, repository, keys }.package_blocks().unwrap_or_else(|_| access.keys.to_vec())
+            }
+        };
+        Ok(Self { address, verify: repository.verify, blocks })
+    }
+}
+
 struct Run<'a> {
     access: &'a Access<'a>,
-    addresses: HashMap<&'a str, Address>,
+    origins: HashMap<&'a str, Origin>,
+    keys: &'a [Key],
     total: u64,
     done: AtomicU64,
     next: AtomicUsize,
@@ -90,8 +117,8 @@ impl Run<'_> {
 
     fn one(&self, index: usize, package: &Chosen) -> Result<Fetched, Error> {
         let missing = || Error::Missing { alias: package.repository.clone(), file: package.location.clone() };
-        let address = self.addresses.get(package.repository.as_str()).ok_or_else(missing)?;
-        let wanted = Wanted { alias: &package.repository, address, location: &package.location };
+        let origin = self.origins.get(package.repository.as_str()).ok_or_else(missing)?;
+        let wanted = Wanted { alias: &package.repository, address: &origin.address, location: &package.location };
         let size = package.size.get();
         // A retry tells bytes twice; no more than the package's own count.
         let told = AtomicU64::new(0);
@@ -107,7 +134,22 @@ impl Run<'_> {
         let sha256 = self.access.store(&wanted, Kind::Package, &package.checksum, expected, limit, &moved)?;
         self.advance(size.saturating_sub(told.load(Ordering::Relaxed)), &package.name);
         let path = self.access.cache.object(sha256)?.ok_or_else(missing)?;
+        self.verify(origin, package, &path)?;
         Ok(Fetched { index, path, sha256 })
+    }
+
+    /// The package's own signature, as its repository asks for it.
+    fn verify(&self, origin: &Origin, package: &Chosen, file: &Path) -> Result<(), Error> {
+        let required = match origin.verify {
+            Required::Checksums => return Ok(()),
+            Required::Repository => false,
+            Required::Packages => true,
+        };
+        let signed = SignedPackage { file, required, blocks: &origin.blocks, trusted: self.keys };
+        self.access
+            .verifier
+            .verify_package(&signed)
+            .map_err(|source| Error::PackageSignature { package: package.name.clone(), source })
     }
 
     fn advance(&self, bytes: u64, name: &str) {

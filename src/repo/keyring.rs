@@ -1,5 +1,7 @@
 //! Detached OpenPGP signatures of metadata.
 
+use std::path::Path;
+
 use pgp::{
     composed::{Deserializable, DetachedSignature, SignedPublicKey},
     types::{KeyDetails, Timestamp, VerifyingKey},
@@ -12,6 +14,22 @@ use crate::profile::Key;
 pub trait Verify: Send + Sync {
     /// The primary fingerprint, in upper-case hexadecimal, of the trusted key that signed.
     fn verify(&self, signed: &Signed<'_>) -> Result<String, Refusal>;
+
+    /// Whether a package file may be used: signed by a trusted key, or unsigned where that is not required.
+    fn verify_package(&self, package: &SignedPackage<'_>) -> Result<(), Refusal>;
+}
+
+/// A package file in the cache, and who may have signed it.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedPackage<'a> {
+    /// The file; its bytes are those that the metadata or the lock name.
+    pub file: &'a Path,
+    /// Whether it must be signed.
+    pub required: bool,
+    /// Blocks of keys; they may hold others than the trusted ones.
+    pub blocks: &'a [Vec<u8>],
+    /// The keys that are trusted, by fingerprint.
+    pub trusted: &'a [Key],
 }
 
 /// A file, its signature, and the keys that may have made it.
@@ -55,6 +73,14 @@ impl Verify for OpenPgp {
             }
         }
         Err(bad.map_or_else(|| Refusal::UnknownKey(issuer(&signature)), Refusal::Bad))
+    }
+
+    /// Signatures in packages are not read here: where they are all that vouches for a package, it is refused.
+    fn verify_package(&self, package: &SignedPackage<'_>) -> Result<(), Refusal> {
+        if package.required {
+            return Err(Refusal::Unusable("signatures of packages cannot be checked yet".into()));
+        }
+        Ok(())
     }
 }
 

@@ -58,10 +58,19 @@ pub fn complete(
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     url: String,
+    /// The highest that was seen.
     revision: String,
     repomd: Digest,
     signature: Option<Digest>,
     keys: Vec<Digest>,
+}
+
+/// The higher of two revisions, so that a mirror that goes back is told each time.
+fn newer<'a>(revision: &'a str, known: &'a str) -> &'a str {
+    match (revision.parse::<u64>(), known.parse::<u64>()) {
+        (Ok(own), Ok(other)) if own < other => known,
+        _ => revision,
+    }
 }
 
 /// A `repomd.xml` with what vouches for it.
@@ -71,10 +80,10 @@ struct Contents {
     blocks: Vec<Vec<u8>>,
 }
 
-struct Loader<'a> {
-    access: &'a Access<'a>,
-    repository: &'a Repository,
-    keys: &'a [Key],
+pub(super) struct Loader<'a> {
+    pub(super) access: &'a Access<'a>,
+    pub(super) repository: &'a Repository,
+    pub(super) keys: &'a [Key],
 }
 
 impl Loader<'_> {
@@ -94,7 +103,8 @@ impl Loader<'_> {
         };
         let digest = self.fetch_data(&address, data)?;
         let (words, packages) = self.read(data, digest, |from| primary::parse(from))?;
-        let repomd_digest = self.keep(&contents, &repomd.revision)?;
+        let newest = seen.as_ref().map_or("", |seen| seen.revision.as_str());
+        let repomd_digest = self.keep(&contents, newer(&repomd.revision, newest))?;
         let filelists = repomd.file("filelists").cloned();
         let state = State { revision: repomd.revision, key, time: repomd.time, repomd: Some(repomd_digest) };
         let (alias, priority) = (self.repository.alias.clone(), self.repository.priority);
@@ -153,6 +163,23 @@ impl Loader<'_> {
         };
         let key = self.verify(&contents)?;
         Ok((contents, key))
+    }
+
+    /// Key blocks for packages: those that came with the metadata, else the current ones.
+    pub(super) fn package_blocks(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let read = |digest: &Digest| -> Option<Vec<u8>> {
+            let path = self.access.cache.object(*digest).ok()??;
+            fs_err::read(path).ok()
+        };
+        let kept = self.note().map(|note| note.keys.iter().filter_map(read).collect::<Vec<_>>());
+        match kept.filter(|blocks| !blocks.is_empty()) {
+            Some(mut blocks) => {
+                blocks.extend_from_slice(self.access.keys);
+                Ok(blocks)
+            }
+            None if self.access.offline => Ok(self.access.keys.to_vec()),
+            None => self.blocks(&Address::parse(&self.repository.alias, &self.repository.url)?),
+        }
     }
 
     /// Key blocks: those that the caller has, and for keys that are not among them, the repository's.

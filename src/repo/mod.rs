@@ -26,7 +26,7 @@ pub use address::without_user;
 pub use checksum::{Algorithm, Checksum, Hasher};
 pub use error::{Error, Mismatch, Refusal};
 pub use fetch::{Fetched, fetch};
-pub use keyring::{OpenPgp, Signed, Verify};
+pub use keyring::{OpenPgp, Signed, SignedPackage, Verify};
 pub use load::{complete, load};
 pub use model::*;
 pub use xml::Error as MetadataError;
@@ -79,6 +79,13 @@ impl<'a> Access<'a> {
     #[must_use]
     pub fn offline(mut self, offline: bool) -> Self {
         self.offline = offline;
+        self
+    }
+
+    /// Signatures judged by another.
+    #[must_use]
+    pub fn verifier(mut self, verifier: &'a dyn Verify) -> Self {
+        self.verifier = verifier;
         self
     }
 

@@ -1,4 +1,5 @@
 mod corpus;
+mod hostile;
 mod server;
 
 use std::{
@@ -137,7 +138,7 @@ fn run(bench: &Bench, distribution: &Distribution, offline: bool) -> Result<Vec<
     let access = bench.access().offline(offline);
     let packages = load(distribution, &access)?;
     let resolution = everything(&packages);
-    let files = fetch(&resolution, &distribution.repositories, &access)?;
+    let files = fetch(&resolution, distribution, &access)?;
     for file in &files {
         assert_eq!(fs_err::read(&file.path).unwrap(), content(&resolution.packages[file.index].name));
     }
@@ -282,6 +283,14 @@ fn a_signature_is_demanded_and_judged() {
                 _ => Err(Refusal::Bad("AB".into())),
             }
         }
+
+        fn verify_package(&self, package: &SignedPackage<'_>) -> Result<(), Refusal> {
+            assert_eq!(package.blocks, [b"key".to_vec()]);
+            match fs_err::read(package.file).unwrap() == content("beta") {
+                true if package.required => Err(Refusal::Unsigned),
+                _ => Ok(()),
+            }
+        }
     }
     let bench = Bench::new();
     let server = Server::start();
@@ -292,6 +301,7 @@ fn a_signature_is_demanded_and_judged() {
         |offline| super::load(&distribution, &Access { verifier: &Only(b"good"), ..bench.access().offline(offline) });
     let error = load(false).unwrap_err();
     assert!(matches!(error, Error::Signature { source: Refusal::Unsigned, .. }), "{error}");
+    server.set("/repodata/repomd.xml.key", Answer::File(b"key".to_vec()));
     server.set("/repodata/repomd.xml.asc", Answer::File(b"wrong".to_vec()));
     let error = load(false).unwrap_err();
     assert!(matches!(error, Error::Signature { source: Refusal::Bad(_), .. }) && error.exit() == Exit::Build);
@@ -300,6 +310,13 @@ fn a_signature_is_demanded_and_judged() {
     assert_eq!(load(false).unwrap().offers[0].state.key.as_deref(), Some("AB"));
     assert_eq!(load(true).unwrap().offers[0].state.key.as_deref(), Some("AB"));
     assert!(bench.warnings().is_empty());
+    let access = Access { verifier: &Only(b"good"), ..bench.access() };
+    let resolution = everything(&load(true).unwrap());
+    fetch(&resolution, &distribution, &access).unwrap();
+    let mut strict = distribution.clone();
+    strict.repositories[0].verify = Required::Packages;
+    let error = fetch(&resolution, &strict, &access).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.exit()), ("the signature of package `beta` is refused", Exit::Build));
 }
 
 #[test]

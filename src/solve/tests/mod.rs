@@ -1,4 +1,5 @@
 mod corpus;
+mod hostile;
 
 use std::collections::BTreeMap;
 

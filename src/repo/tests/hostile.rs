@@ -1,0 +1,91 @@
+//! Bytes that no repository should have: everything ends in an error or a value, and soon.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const PRIMARY: &str = "<?xml version='1.0'?><metadata xmlns:rpm='r' packages='1'><package type='rpm'><name>a</name>\
+    <arch>noarch</arch><version epoch='1' ver='2' rel='3'/><checksum type='sha256'>\
+    2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824</checksum><time build='9'/><size package='7'/>\
+    <location href='a.rpm'/><format><rpm:requires><rpm:entry name='(b if c)' flags='GE' ver='1'/></rpm:requires>\
+    <file>/usr/bin/a</file></format></package></metadata>";
+
+const REPOMD: &str = "<repomd><revision>1</revision><data type='primary'><checksum type='sha256'>\
+    2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824</checksum><location href='p'/><size>1</size>\
+    <timestamp>5</timestamp></data></repomd>";
+
+/// A document with some bytes replaced, removed or repeated.
+fn spoilt(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let edit = (0..text.len(), 0..text.len(), any::<u8>(), 0..3_u8);
+    proptest::collection::vec(edit, 1..6).prop_map(move |edits| {
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, other, byte, how) in edits {
+            let (at, other) = (at % bytes.len().max(1), other % bytes.len().max(1));
+            match how {
+                0 if !bytes.is_empty() => bytes[at] = byte,
+                1 => drop(bytes.drain(at.min(other)..at.max(other))),
+                _ => {
+                    let part = bytes[at.min(other)..at.max(other)].to_vec();
+                    bytes.splice(at..at, part);
+                }
+            }
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #[test]
+    fn spoilt_metadata_never_panics(primary in spoilt(PRIMARY), repomd in spoilt(REPOMD)) {
+        if let Ok((words, packages)) = primary::parse(primary.as_slice()) {
+            for package in packages {
+                prop_assert!(!words.get(package.name).is_empty() && !words.get(package.evr).is_empty());
+            }
+        }
+        let _ = repomd::Repomd::parse(&repomd);
+        let _ = filelists::find(primary.as_slice(), &["/usr/bin/a"]);
+    }
+
+    #[test]
+    fn any_bytes_unpack_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..5_usize) {
+        let magic: [&[u8]; 5] = [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9", b""];
+        let packed = [magic[kind], &bytes].concat();
+        if let Ok(mut plain) = xml::unpack(packed.as_slice(), 1000) {
+            let _ = std::io::copy(&mut plain, &mut std::io::sink());
+        }
+    }
+
+    #[test]
+    fn addresses_never_leave_their_kind(text in "\\PC{0,40}", base in "[a-z/.%]{0,12}") {
+        let web = address::WebAddress::parse("https://host/repo/").unwrap();
+        if let Some(target) = web.redirect(&text) {
+            prop_assert!(target.to_string().starts_with("https://"));
+        }
+        let _ = address::Address::parse("r", &format!("dir:{base}"));
+        if let Some(path) = address::below(Path::new("/srv"), &text) {
+            prop_assert!(path.starts_with("/srv") && !path.to_string_lossy().contains("/../"));
+        }
+    }
+
+    #[test]
+    fn signatures_and_keys_may_be_anything(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let keys = [Key { fingerprint: "AB".into(), fetch: String::new() }];
+        let blocks = [bytes.clone()];
+        let signed = Signed { message: b"x", signature: &bytes, blocks: &blocks, trusted: &keys };
+        prop_assert!(OpenPgp.verify(&signed).is_err());
+    }
+}
+
+#[test]
+fn real_broken_metadata_ends_in_errors() {
+    let Some(corpus) = corpus() else { return };
+    for folder in ["broken/createrepo_c", "broken/libcomps", "broken/librepo/tests/test_data/metalinks"] {
+        for entry in fs_err::read_dir(corpus.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(bytes) = fs_err::read(&path) else { continue };
+            let _ = primary::parse(bytes.as_slice());
+            let _ = filelists::find(bytes.as_slice(), &["/"]);
+            let _ = repomd::Repomd::parse(&bytes);
+        }
+    }
+}
