@@ -152,11 +152,13 @@ pub(crate) fn list(header: &Header, names: Tag, flags: Tag, versions: Tag) -> Re
 pub fn sysusers(provides: &[Capability]) -> Vec<String> {
     let is_account = |name: &str| ["user(", "group(", "groupmember("].iter().any(|kind| name.starts_with(kind));
     let accounts = provides.iter().filter(|it| it.flags.any(Sense::EQUAL) && is_account(&it.name));
-    accounts.filter_map(|it| base64(&it.version)).map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
+    // Zero bytes pad the line, so that no `=` is left at the end of the version.
+    let lines = accounts.filter_map(|it| base64(&it.version));
+    lines.map(|line| String::from_utf8_lossy(&line).trim_end_matches('\0').to_owned()).collect()
 }
 
-/// Standard alphabet (RFC 4648, 4), padding optional; zero bytes at the end are dropped as rpm's C strings drop them.
-fn base64(text: &str) -> Option<Vec<u8>> {
+/// Standard alphabet (RFC 4648, 4), padding optional.
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
     let (mut bits, mut held, mut out) = (0_u32, 0_u32, Vec::with_capacity(text.len() * 3 / 4));
     for byte in text.bytes() {
@@ -173,9 +175,6 @@ fn base64(text: &str) -> Option<Vec<u8>> {
             held -= 8;
             out.push((bits >> held & 0xff) as u8);
         }
-    }
-    while out.last() == Some(&0) {
-        out.pop();
     }
     Some(out)
 }

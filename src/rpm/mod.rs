@@ -4,7 +4,7 @@
 //! *payload*: a compressed cpio archive whose records are named by the header's file list. Everything here is bounded
 //! and reads hostile bytes without a panic; nothing here knows of roots, owners' numbers or what is installed.
 //!
-//! Flow: [`Package::read`] → [`files`], [`scriptlets`], [`capabilities`] → [`payload::Reader`].
+//! Flow: [`Package::read`] → [`signature::verify`] → [`files`], [`scriptlets`], [`capabilities`] → [`payload::Reader`].
 //! Source of the format: rpm's `docs/manual/format_*.md` and `lib/header.cc`, versions 4.18 to 6.1.
 
 pub mod capabilities;
@@ -17,6 +17,7 @@ mod header_check;
 pub mod package;
 pub mod payload;
 pub mod scriptlets;
+pub mod signature;
 pub mod tag;
 pub mod triggers;
 
