@@ -104,18 +104,24 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoPlace => vec!["set `XDG_CACHE_HOME` to a folder".into()],
-            Self::Io { folder, source } if is_full(source) => {
-                vec![format!(
-                    "free some room where `{}` lies, or set `XDG_CACHE_HOME` to another disk",
-                    folder.display()
-                )]
-            }
+            Self::Io { folder, source } if is_full(source) => vec![room(folder)],
+            Self::Index { folder, source } if is_index_full(source) => vec![room(folder)],
             Self::Io { .. } | Self::Folder { .. } | Self::Index { .. } => {
                 vec!["set `XDG_CACHE_HOME` to a folder that you may write".into()]
             }
             _ => Vec::new(),
         }
     }
+}
+
+fn room(folder: &Path) -> String {
+    format!("free some room where `{}` lies, or set `XDG_CACHE_HOME` to another disk", folder.display())
+}
+
+/// The same of sqlite, which cannot tell a full disk from a broken one when it makes its shared memory.
+fn is_index_full(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+    matches!(error.sqlite_error_code(), Some(DiskFull | SystemIoFailure))
 }
 
 /// Whether an error says that there is no room left.
@@ -161,6 +167,20 @@ impl Cache {
     /// Work folders whose process is gone; each is locked until it is dropped.
     pub fn dead_work(&self) -> Result<Vec<DeadWork>, Error> {
         work::dead(&self.0.folder).map_err(|source| self.failed(source))
+    }
+
+    /// Removes the work folders of processes that are gone. `empty` is called for one that this user cannot remove,
+    /// since files of mapped users lie in it; the sandbox can. Those that stay are given back.
+    pub fn sweep(&self, mut empty: impl FnMut(&Path) -> io::Result<()>) -> Result<Vec<PathBuf>, Error> {
+        let mut left = Vec::new();
+        for dead in self.dead_work()? {
+            let path = dead.path().to_owned();
+            let removed = remove_tree(&path).or_else(|_| empty(&path));
+            if removed.and_then(|()| dead.remove()).is_err() {
+                left.push(path);
+            }
+        }
+        Ok(left)
     }
 
     /// Waits until no other process holds the lock of that name; `name` is one of rowi's own words.

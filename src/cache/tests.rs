@@ -85,7 +85,8 @@ fn only_dead_work_is_swept() {
     fs_err::set_permissions(dead.join("root/closed"), PermissionsExt::from_mode(0o000)).unwrap();
     let found = cache.dead_work().unwrap();
     assert_eq!(found.iter().map(DeadWork::path).collect::<Vec<_>>(), [&dead]);
-    found.into_iter().for_each(|work| work.remove().unwrap());
+    drop(found);
+    assert_eq!(cache.sweep(|_| Err(io::ErrorKind::Other.into())).unwrap(), [""; 0].map(PathBuf::from));
     assert!(!dead.exists() && own.exists() && others.exists());
     drop(other);
     assert!(!others.exists());

@@ -12,6 +12,7 @@ use std::{
 use ureq::{
     Agent,
     http::{StatusCode, header},
+    tls::{RootCerts, TlsConfig},
 };
 
 use super::{
@@ -81,6 +82,8 @@ impl Transport {
             .http_status_as_error(false)
             .user_agent(concat!("rowi/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
+            // The system's authorities, a company's own among them.
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(60)))

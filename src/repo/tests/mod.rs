@@ -258,6 +258,44 @@ fn faults_of_addresses_and_the_cache() {
     assert!(error.to_string().contains("alpha-1-1.noarch.rpm` is not in the cache"), "{error}");
 }
 
+/// A small file system of its own; needs root.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(path: PathBuf) -> Option<Self> {
+        use rustix::mount::{MountFlags, mount};
+        fs_err::create_dir_all(&path).unwrap();
+        mount("rowi-test", &path, "tmpfs", MountFlags::empty(), c"size=600k,mode=700").ok()?;
+        Some(Self(path))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
+fn a_full_disk_is_told() {
+    let bench = Bench::new();
+    let Some(small) = Small::mount(bench.base.path().join("small")) else {
+        eprintln!("skipped: only root can mount a small file system");
+        return;
+    };
+    let folder = bench.repository("repo", 1);
+    let cache = Cache::open(small.0.join("cache")).unwrap();
+    let full = Bench { cache, ..bench };
+    let filler = vec![0; 400_000];
+    fs_err::write(small.0.join("filler"), filler).unwrap();
+    let error = run(&full, &unsigned(&format!("dir:{}", folder.display())), false).unwrap_err();
+    assert_eq!(error.exit(), Exit::Host, "{error}");
+    assert!(error.hints()[0].contains("free some room"), "{error} {:?}", error.hints());
+    fs_err::remove_file(small.0.join("filler")).unwrap();
+    assert!(full.cache.verify().unwrap().damaged.is_empty());
+}
+
 #[test]
 fn an_older_repository_is_noticed() {
     let bench = Bench::new();

@@ -168,6 +168,21 @@ fn weak_dependencies_come_on_demand() {
 }
 
 #[test]
+fn replaced_packages_give_way() {
+    let text = "
+        web 1-1 noarch
+          requires: editor
+        vi 1-1 noarch
+          provides: editor
+        vim 9-1 noarch
+          provides: editor, vi = 9
+          obsoletes: vi < 9";
+    assert_eq!(solved(&wish(&["web", "vim"]), text), "vim-9-1.noarch web-1-1.noarch");
+    let told = problems(&wish(&["vi = 1", "vim"]), text);
+    assert!(told[0].contains("`vim-9-1.noarch` replaces `vi < 9`, which is `vi-1-1.noarch`"), "{told:?}");
+}
+
+#[test]
 fn repositories_have_priorities() {
     let old = "bash 4-1 x86_64";
     let new = "bash 5-1 x86_64";
