@@ -22,6 +22,8 @@ pub mod inputs;
 pub mod plan;
 
 // 5. The root tree.
+// 5. The root tree.
+pub mod root;
 pub mod rpm;
 pub mod rpmdb;
 
