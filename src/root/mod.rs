@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod capability;
+pub mod lua;
 pub mod normalise;
 pub mod order;
 pub mod place;
