@@ -22,7 +22,6 @@ pub mod inputs;
 pub mod plan;
 
 // 5. The root tree.
-// 5. The root tree.
 pub mod root;
 pub mod rpm;
 pub mod rpmdb;

@@ -47,6 +47,15 @@ pub fn run(name: &str, script: &[u8], args: &[u32], input: &[u8]) -> Result<(), 
     Ok(())
 }
 
+/// Expands the macros of a scriptlet's text (`%post -e`). None are defined outside of the root, so names stay as they
+/// are and `%%` becomes `%`.
+///
+/// # Errors
+/// The text would run something at expansion.
+pub(super) fn expand(text: &str) -> Result<String, String> {
+    macros::Macros::default().expand(text)
+}
+
 /// Tables that are there anyway; nothing is loaded.
 fn require(lua: &Lua, name: String) -> mlua::Result<Table> {
     match lua.globals().get(name.as_str())? {

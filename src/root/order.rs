@@ -138,6 +138,8 @@ impl Graph {
         if members.len() < 2 {
             return;
         }
+        // As rpm 4.20 has them: the first that was visited comes first.
+        members.reverse();
         let place = Place::Loop(self.loops.len());
         for &member in &members {
             self.packages[member].place = place;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mlua::{IntoLuaMulti, Lua, MultiValue, LuaString as Text, Table, Value, Variadic};
+use mlua::{IntoLuaMulti, Lua, LuaString as Text, MultiValue, Table, Value, Variadic};
 use rustix::fs::{self as sys, Access, AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid};
 
 use super::process;

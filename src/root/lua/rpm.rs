@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, cmp::Ordering, rc::Rc};
 
-use mlua::{Lua, MultiValue, LuaString as Text, Table, Value, Variadic};
+use mlua::{Lua, LuaString as Text, MultiValue, Table, Value, Variadic};
 
 use super::{macros::Macros, process};
 

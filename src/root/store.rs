@@ -1,0 +1,114 @@
+//! The rpm database as it grows: a package's header goes in once its files are placed, and is on disk before anything
+//! runs in the root that could ask for it. After the last scriptlet it is read back and written anew, canonically.
+//!
+//! It lies where the root's own rpm looks for it: `%_dbpath` of the macro files that are installed. Until these are
+//! there, it lies where a package says it will: `/usr/lib/sysimage/rpm` if one has that folder, else `/var/lib/rpm`.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    path::PathBuf,
+};
+
+use super::{Error, fate::Fate, macros, package::Package, place::Root};
+use crate::{
+    rpm::{Header, export::Installation},
+    rpmdb::sqlite::{self, Database},
+    tree::RelPath,
+    units::Epoch,
+};
+
+const NEW_PLACE: &str = "usr/lib/sysimage/rpm";
+const OLD_PLACE: &str = "var/lib/rpm";
+
+/// Headers that are on disk, and those that are not yet.
+#[derive(Debug)]
+pub(super) struct Store {
+    folder: RelPath,
+    pending: Vec<Header>,
+    /// Whether there is a file.
+    begun: bool,
+    /// Whether macro files came since the last look.
+    look_again: bool,
+    epoch: Epoch,
+}
+
+impl Store {
+    pub(super) fn new(packages: &[Package], epoch: Epoch) -> Self {
+        let owned =
+            packages.iter().flat_map(|package| &package.files).any(|file| file.path.as_bytes() == NEW_PLACE.as_bytes());
+        let place = if owned { NEW_PLACE } else { OLD_PLACE };
+        let folder = RelPath::new(place).expect("both are paths");
+        Self { folder, pending: Vec::new(), begun: false, look_again: false, epoch }
+    }
+
+    /// Adds a package. All times are the epoch: an image knows no other.
+    pub(super) fn add(&mut self, package: &Package, fates: &[Fate]) -> Result<(), Error> {
+        let time = u32::try_from(self.epoch.0).unwrap_or(0);
+        let file_states = fates.iter().map(|fate| fate.state()).collect();
+        let installation = Installation { time, transaction: time, color: 0, file_states };
+        let fault = |source| Error::Package { package: package.label.clone(), source };
+        self.pending.push(package.rpm.installed(&installation).map_err(fault)?);
+        self.look_again |= package.files.iter().any(|file| macros::is_macro_file(&file.path));
+        Ok(())
+    }
+
+    /// Writes what is not on disk yet. Nothing stays open: the root's own rpm may write to it too.
+    pub(super) fn flush(&mut self, root: &mut Root) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.move_if_needed(root)?;
+        let folder = self.host_folder(root)?;
+        let mut database = if self.begun { Database::open(&folder)? } else { Database::create(&folder)? };
+        for header in self.pending.drain(..) {
+            database.add(&header)?;
+        }
+        database.close()?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Writes all of it anew: the same packages give the same bytes.
+    pub(super) fn finish(mut self, root: &mut Root) -> Result<(), Error> {
+        self.move_if_needed(root)?;
+        let folder = self.host_folder(root)?;
+        if self.begun {
+            self.flush(root)?;
+            Ok(sqlite::rewrite(&folder, self.epoch)?)
+        } else {
+            Ok(sqlite::write_canonical(&folder, &self.pending)?)
+        }
+    }
+
+    /// The folder as the host names it: rpm's may be a link within the root.
+    fn host_folder(&self, root: &mut Root) -> Result<PathBuf, Error> {
+        let opened =
+            root.make_folder(&self.folder).map_err(|source| Error::io("make the rpm database's folder", source))?;
+        path_of(&opened).map_err(|source| Error::io("find the rpm database's folder", source))
+    }
+
+    fn move_if_needed(&mut self, root: &mut Root) -> Result<(), Error> {
+        if !std::mem::take(&mut self.look_again) {
+            return Ok(());
+        }
+        let told = macros::database_folder(root).map_err(|source| Error::io("read the root's rpm macros", source))?;
+        let Some(folder) = told.filter(|folder| *folder != self.folder) else { return Ok(()) };
+        if !self.begun {
+            self.folder = folder;
+            return Ok(());
+        }
+        let old = self.host_folder(root)?;
+        self.folder = folder;
+        let new = self.host_folder(root)?;
+        let moved = fs_err::rename(old.join(sqlite::FILE_NAME), new.join(sqlite::FILE_NAME));
+        moved.map_err(|source| Error::io("move the rpm database to where the root's rpm looks", source))?;
+        // A package's folder that has other files stays.
+        let _ = fs_err::remove_dir(old);
+        Ok(())
+    }
+}
+
+fn path_of(folder: &OwnedFd) -> io::Result<PathBuf> {
+    fs_err::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+}
