@@ -17,6 +17,7 @@ impl Value {
             Self::Int32(_) => Type::Int32,
             Self::Int64(_) => Type::Int64,
             Self::String(_) => Type::String,
+            Self::I18nString(_) => Type::I18nString,
             Self::Bin(_) => Type::Bin,
             Self::StringArray(_) => Type::StringArray,
         }
@@ -28,7 +29,7 @@ impl Value {
             Self::Int16(values) => values.len(),
             Self::Int32(values) => values.len(),
             Self::Int64(values) => values.len(),
-            Self::String(_) => 1,
+            Self::String(_) | Self::I18nString(_) => 1,
             Self::StringArray(values) => values.len(),
         }
     }
@@ -39,7 +40,7 @@ impl Value {
             Self::Int16(values) => values.iter().flat_map(|value| value.to_be_bytes()).collect(),
             Self::Int32(values) => values.iter().flat_map(|value| value.to_be_bytes()).collect(),
             Self::Int64(values) => values.iter().flat_map(|value| value.to_be_bytes()).collect(),
-            Self::String(value) => [value.as_slice(), &[0]].concat(),
+            Self::String(value) | Self::I18nString(value) => [value.as_slice(), &[0]].concat(),
             Self::StringArray(values) => values.iter().flat_map(|value| value.iter().copied().chain([0])).collect(),
         }
     }
@@ -54,6 +55,23 @@ struct Dribble {
 }
 
 impl Header {
+    /// A header of these entries, sealed as a region: what rpm makes for things that never were in a file.
+    ///
+    /// # Errors
+    /// Empty values, or more than a header can hold.
+    pub fn build(entries: &[(Tag, Value)]) -> Result<Self> {
+        let (mut index, mut data) = (Vec::new(), Vec::new());
+        let mut entries: Vec<&(Tag, Value)> = entries.iter().collect();
+        entries.sort_by_key(|(tag, _)| *tag);
+        for (tag, value) in entries {
+            data.resize(data.len().next_multiple_of(value.kind().alignment()), 0);
+            push_entry(&mut index, *tag, value.kind(), data.len() as u32, value.count());
+            data.extend(value.bytes());
+        }
+        // Without a region, as a file of rpm 3 is; storing it seals it.
+        Self::parse(joined(&index, &data), "header to be sealed", Limits::MAIN)?.with(&[])
+    }
+
     /// This header with more entries; one of the same tag is replaced.
     ///
     /// # Errors
@@ -77,12 +95,7 @@ impl Header {
             push_entry(&mut index, dribble.tag, dribble.kind, data.len() as u32, dribble.count);
             data.extend(dribble.bytes);
         }
-        let mut blob = Vec::with_capacity(8 + index.len() + data.len());
-        blob.extend(((index.len() / ENTRY_SIZE) as u32).to_be_bytes());
-        blob.extend((data.len() as u32).to_be_bytes());
-        blob.extend(index);
-        blob.extend(data);
-        Self::parse(blob, "header to be stored", Limits::MAIN)
+        Self::parse(joined(&index, &data), "header to be stored", Limits::MAIN)
     }
 
     /// Entries and data of the region; a header of rpm 3 or older, which has none, is made into one.
@@ -113,6 +126,12 @@ impl Header {
         }
         Self::parse(blob, "header to be stored", Limits::MAIN).expect("only values changed, not the structure")
     }
+}
+
+/// Counts, index and data as a blob.
+fn joined(index: &[u8], data: &[u8]) -> Vec<u8> {
+    let counts = [(index.len() / ENTRY_SIZE) as u32, data.len() as u32];
+    [counts.map(u32::to_be_bytes).as_flattened(), index, data].concat()
 }
 
 fn push_entry(index: &mut Vec<u8>, tag: Tag, kind: Type, offset: u32, count: usize) {

@@ -85,6 +85,7 @@ pub enum Value {
     Int32(Vec<u32>),
     Int64(Vec<u64>),
     String(Vec<u8>),
+    I18nString(Vec<u8>),
     Bin(Vec<u8>),
     StringArray(Vec<Vec<u8>>),
 }

@@ -111,6 +111,10 @@ impl Keyring {
         Ok(fingerprints)
     }
 
+    pub(crate) fn keys(&self) -> &[SignedPublicKey] {
+        &self.keys
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -234,12 +238,16 @@ fn unreadable(what: &str, fault: impl Into<String>) -> Error {
 /// The armored blocks of a file, or all of it when it has none.
 fn blocks(file: &[u8]) -> Vec<&[u8]> {
     const BEGIN: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
-    let starts: Vec<usize> = (0..file.len()).filter(|at| file[*at] == b'-' && file[*at..].starts_with(BEGIN)).collect();
-    if starts.is_empty() {
-        return vec![file];
+    const END: &[u8] = b"-----END PGP PUBLIC KEY BLOCK-----";
+    let find =
+        |from: usize, what: &[u8]| file[from..].windows(what.len()).position(|it| it == what).map(|at| from + at);
+    let mut blocks = Vec::new();
+    let mut at = 0;
+    while let Some(start) = find(at, BEGIN) {
+        at = find(start, END).map_or(file.len(), |end| end + END.len());
+        blocks.push(&file[start..at]);
     }
-    let ends = starts.iter().skip(1).copied().chain([file.len()]);
-    starts.iter().zip(ends).map(|(start, end)| &file[*start..end]).collect()
+    if blocks.is_empty() { vec![file] } else { blocks }
 }
 
 fn weak(signature: &DetachedSignature) -> Option<String> {
@@ -274,7 +282,8 @@ fn attempt<R: Read>(
     Ok(Some(signature.signature.verify(key, open()?).is_ok()))
 }
 
-fn may_sign(key: &SignedPublicKey, subkey: &pgp::composed::SignedPublicSubKey) -> bool {
+/// Whether a subkey is bound to its primary key, has the right to sign, and wasn't revoked.
+pub(crate) fn may_sign(key: &SignedPublicKey, subkey: &pgp::composed::SignedPublicSubKey) -> bool {
     let is_revocation = |it: &pgp::packet::Signature| it.typ() == Some(SignatureType::SubkeyRevocation);
     subkey.verify_bindings(&key.primary_key).is_ok()
         && !subkey.signatures.iter().any(is_revocation)

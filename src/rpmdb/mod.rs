@@ -8,6 +8,7 @@
 //! [`Package::installed`](crate::rpm::Package::installed)'s business.
 
 pub mod index;
+pub mod pubkey;
 mod rich;
 pub mod sqlite;
 #[cfg(test)]
@@ -46,6 +47,14 @@ pub enum Error {
         number: u32,
         /// What is wrong with it.
         source: rpm::Error,
+    },
+    /// A key that can't be stored.
+    #[error("storing key `{fingerprint}`")]
+    Key {
+        /// Of the primary key.
+        fingerprint: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A header that rpm wouldn't take.
     #[error("package `{label}` has no {tag}, which the database needs")]

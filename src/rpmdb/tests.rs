@@ -168,3 +168,33 @@ fn the_same_packages_give_the_same_bytes_whatever_came_before() {
     assert_eq!(bytes[18..20], [1, 1]);
     assert!(bytes == write(1_900_000_000, true), "two rewrites of the same packages differ");
 }
+
+#[test]
+fn keys_are_stored_as_rpm_imports_them() {
+    let Some(corpus) = corpus() else { return };
+    for name in [
+        "rpms/rpm-rs/signing_keys/v4/rpm-testkey-v4-rsa4096.asc",
+        "rpms/rpm-rs/signing_keys/v4/rpm-testkey-v4-ed25519.asc",
+        "rpms/keys/misc/opensuse-tumbleweed-signing-key.asc",
+        "repodata/repos/mocacinno-sle15/mocacinno_pubkey.asc",
+        "repodata/repos/sonicde-tumbleweed/key.asc",
+        "repodata/libzypp/zypp/tests/repo/susetags/data/stable-x86-subset/gpg-pubkey-307e3d54-44201d5d.asc",
+    ] {
+        let path = corpus.join(name);
+        let mut keys = rpm::signature::Keyring::default();
+        keys.add(&fs_err::read(&path).unwrap(), name).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        if ask("rpm", folder.path(), &["--import", path.to_str().unwrap()]).is_none() {
+            return;
+        }
+        let theirs = Database::open(folder.path()).unwrap().headers().unwrap();
+        let version = theirs[0].1.string(Tag::RPMVERSION).unwrap().into_owned();
+        let ours = pubkey::headers(&keys, Epoch(1), &version).unwrap();
+        let (ours, theirs) = (&ours[0], at_epoch(&theirs[0].1, Epoch(1)));
+        let values = |header: &Header, tag| (header.string_array(tag), header.u32s(tag));
+        for tag in theirs.tags() {
+            assert_eq!(values(ours, tag), values(&theirs, tag), "{name}: {tag}");
+        }
+        assert!(ours.blob() == theirs.blob(), "{name}");
+    }
+}
