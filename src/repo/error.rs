@@ -141,6 +141,9 @@ pub enum Refusal {
     /// No trusted key made it.
     #[error("it is by the key {0}, which the distribution does not list")]
     UnknownKey(String),
+    /// The distribution lists no keys.
+    #[error("the distribution lists no keys")]
+    NoKeys,
     /// None of the distribution's keys could be had.
     #[error("the key {0} of the distribution was not found")]
     NoKey(String),

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Access, Error, SignedPackage, address::Address, load::Loader, transport::Wanted};
+use super::{Access, Error, address::Address, keyring::Trust, load::Loader, transport::Wanted};
 use crate::{
     cache::{Digest, Kind},
     profile::{Distribution, Key, Repository, Verify as Required},
@@ -50,7 +50,6 @@ pub fn fetch(resolution: &Resolution, distribution: &Distribution, access: &Acce
     let run = Run {
         access,
         origins,
-        keys,
         total,
         done: AtomicU64::new(0),
         next: AtomicUsize::new(0),
@@ -71,7 +70,7 @@ pub fn fetch(resolution: &Resolution, distribution: &Distribution, access: &Acce
 struct Origin {
     address: Address,
     verify: Required,
-    blocks: Vec<Vec<u8>>,
+    trust: Trust,
 }
 
 impl Origin {
@@ -85,14 +84,13 @@ impl Origin {
                 Loader { access, repository, keys }.package_blocks().unwrap_or_else(|_| access.keys.to_vec())
             }
         };
-        Ok(Self { address, verify: repository.verify, blocks })
+        Ok(Self { address, verify: repository.verify, trust: Trust::new(&blocks, keys) })
     }
 }
 
 struct Run<'a> {
     access: &'a Access<'a>,
     origins: HashMap<&'a str, Origin>,
-    keys: &'a [Key],
     total: u64,
     done: AtomicU64,
     next: AtomicUsize,
@@ -140,15 +138,12 @@ impl Run<'_> {
 
     /// The package's own signature, as its repository asks for it.
     fn verify(&self, origin: &Origin, package: &Chosen, file: &Path) -> Result<(), Error> {
-        let required = match origin.verify {
-            Required::Checksums => return Ok(()),
-            Required::Repository => false,
-            Required::Packages => true,
-        };
-        let signed = SignedPackage { file, required, blocks: &origin.blocks, trusted: self.keys };
-        self.access
-            .verifier
-            .verify_package(&signed)
+        if origin.verify == Required::Checksums {
+            return Ok(());
+        }
+        origin
+            .trust
+            .verify_package(file, origin.verify == Required::Packages)
             .map_err(|source| Error::PackageSignature { package: package.name.clone(), source })
     }
 

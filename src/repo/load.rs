@@ -5,10 +5,10 @@ use std::{io::BufReader, thread};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Checksum, Error, Mismatch, Offer, Packages, Refusal, Signed, State,
+    Access, Checksum, Error, Mismatch, Offer, Packages, Refusal, State,
     address::{Address, without_user},
     filelists,
-    keyring::{fingerprints, same_fingerprint},
+    keyring::{Trust, fingerprints, same_fingerprint},
     primary,
     repomd::{self, Data, Repomd},
     transport::{Failure, Wanted, mismatch, read_all},
@@ -204,8 +204,8 @@ impl Loader<'_> {
         }
         let refused = |source| Error::Signature { alias: self.repository.alias.clone(), source };
         let signature = contents.signature.as_deref().ok_or_else(|| refused(Refusal::Unsigned))?;
-        let signed = Signed { message: &contents.repomd, signature, blocks: &contents.blocks, trusted: self.keys };
-        self.access.verifier.verify(&signed).map(Some).map_err(refused)
+        let trust = Trust::new(&contents.blocks, self.keys);
+        trust.verify(&contents.repomd, signature).map(Some).map_err(refused)
     }
 
     /// A small file, or nothing where there is none.

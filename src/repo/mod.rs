@@ -26,7 +26,6 @@ pub use address::without_user;
 pub use checksum::{Algorithm, Checksum, Hasher};
 pub use error::{Error, Mismatch, Refusal};
 pub use fetch::{Fetched, fetch};
-pub use keyring::{OpenPgp, Signed, SignedPackage, Verify};
 pub use load::{complete, load};
 pub use model::*;
 pub use xml::Error as MetadataError;
@@ -58,8 +57,6 @@ pub struct Access<'a> {
     pub offline: bool,
     /// Blocks of keys that are at hand: files beside the distribution's. Only keys that it lists are trusted.
     pub keys: &'a [Vec<u8>],
-    /// Who judges signatures.
-    pub verifier: &'a dyn Verify,
     transport: Transport,
 }
 
@@ -70,22 +67,15 @@ impl std::fmt::Debug for Access<'_> {
 }
 
 impl<'a> Access<'a> {
-    /// Over the network, signatures judged by [`OpenPgp`].
+    /// Over the network.
     pub fn new(cache: &'a Cache, report: &'a Report) -> Self {
-        Self { cache, report, offline: false, keys: &[], verifier: &OpenPgp, transport: Transport::new() }
+        Self { cache, report, offline: false, keys: &[], transport: Transport::new() }
     }
 
     /// Without the network, if so.
     #[must_use]
     pub fn offline(mut self, offline: bool) -> Self {
         self.offline = offline;
-        self
-    }
-
-    /// Signatures judged by another.
-    #[must_use]
-    pub fn verifier(mut self, verifier: &'a dyn Verify) -> Self {
-        self.verifier = verifier;
         self
     }
 

@@ -115,6 +115,11 @@ impl Keyring {
         &self.keys
     }
 
+    /// Forgets the keys whose primary fingerprint, in upper-case hexadecimal, is not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.keys.retain(|key| keep(&fingerprint(key)));
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.keys.len()

@@ -70,9 +70,10 @@ proptest! {
     #[test]
     fn signatures_and_keys_may_be_anything(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let keys = [Key { fingerprint: "AB".into(), fetch: String::new() }];
+        let listed = [Key { fingerprint: FINGERPRINT.into(), fetch: String::new() }];
         let blocks = [bytes.clone()];
-        let signed = Signed { message: b"x", signature: &bytes, blocks: &blocks, trusted: &keys };
-        prop_assert!(OpenPgp.verify(&signed).is_err());
+        prop_assert!(keyring::Trust::new(&blocks, &keys).verify(b"x", &bytes).is_err());
+        prop_assert!(keyring::Trust::new(&[fixture("key.asc")], &listed).verify(b"x", &bytes).is_err());
     }
 }
 

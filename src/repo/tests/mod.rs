@@ -65,12 +65,13 @@ impl Bench {
             ));
         }
         primary.push_str("</metadata>");
-        let packed = zstd::encode_all(primary.as_bytes(), 3).unwrap();
-        fs_err::write(folder.join("repodata/primary.xml.zst"), &packed).unwrap();
+        // Not packed: the signature in the fixtures is of these very bytes, whatever zstd's version.
+        let packed = primary.as_bytes();
+        fs_err::write(folder.join("repodata/primary.xml"), packed).unwrap();
         let repomd = format!(
             "<repomd><revision>{revision}</revision><data type='primary'><checksum type='sha256'>{}</checksum><location \
-             href='repodata/primary.xml.zst'/><size>{}</size><open-size>{}</open-size></data></repomd>",
-            crate::cache::Digest::of(&packed),
+             href='repodata/primary.xml'/><size>{}</size><open-size>{}</open-size></data></repomd>",
+            crate::cache::Digest::of(packed),
             packed.len(),
             primary.len()
         );
@@ -169,7 +170,7 @@ fn the_web_is_followed_and_kept() {
     let bench = Bench::new();
     let (server, mirror) = (Server::start(), Server::start());
     mirror.folder("/pub", &bench.repository("repo", 1));
-    for file in ["repodata/repomd.xml", "repodata/primary.xml.zst", "alpha-1-1.noarch.rpm", "beta-1-1.noarch.rpm"] {
+    for file in ["repodata/repomd.xml", "repodata/primary.xml", "alpha-1-1.noarch.rpm", "beta-1-1.noarch.rpm"] {
         server.set(&format!("/repo/{file}"), Answer::To(mirror.url(&format!("/pub/{file}"))));
     }
     let url = format!("http://me:secret@{}/repo/", server.address);
@@ -219,7 +220,7 @@ fn what_does_not_pass_is_told() {
         ("/alpha-1-1.noarch.rpm", None, Exit::Build, "lacks `alpha-1-1.noarch.rpm`"),
         ("/repodata/repomd.xml", None, Exit::Usage, "there is no repository `oss` at `http://"),
         ("/repodata/repomd.xml", Some(Answer::To("/repodata/repomd.xml".into())), Exit::Host, "cannot download"),
-        ("/repodata/primary.xml.zst", Some(Answer::File(vec![7; 50])), Exit::Build, "is truncated"),
+        ("/repodata/primary.xml", Some(Answer::File(vec![7; 50])), Exit::Build, "is truncated"),
     ];
     for (path, answer, exit, text) in cases {
         let bench = Bench::new();
@@ -311,50 +312,86 @@ fn an_older_repository_is_noticed() {
     );
 }
 
+/// `tests/fixtures/repo`: a key and its signature of `Bench::repository("…", 1)`'s `repomd.xml`; see the README there.
+fn fixture(name: &str) -> Vec<u8> {
+    fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/repo").join(name)).unwrap()
+}
+
+const FINGERPRINT: &str = "B704C3FF4CF3AF8125D6746E38034898C87C805C";
+
 #[test]
 fn a_signature_is_demanded_and_judged() {
-    struct Only(&'static [u8]);
-    impl Verify for Only {
-        fn verify(&self, signed: &Signed<'_>) -> Result<String, Refusal> {
-            match signed.signature {
-                signature if signature == self.0 => Ok("AB".into()),
-                _ => Err(Refusal::Bad("AB".into())),
-            }
-        }
-
-        fn verify_package(&self, package: &SignedPackage<'_>) -> Result<(), Refusal> {
-            assert_eq!(package.blocks, [b"key".to_vec()]);
-            match fs_err::read(package.file).unwrap() == content("beta") {
-                true if package.required => Err(Refusal::Unsigned),
-                _ => Ok(()),
-            }
-        }
-    }
     let bench = Bench::new();
     let server = Server::start();
     server.folder("", &bench.repository("repo", 1));
     let mut distribution = distribution(&server.url(""), Required::Repository);
-    distribution.keys = vec![Key { fingerprint: "AB".into(), fetch: "repodata/repomd.xml.key".into() }];
-    let load =
-        |offline| super::load(&distribution, &Access { verifier: &Only(b"good"), ..bench.access().offline(offline) });
-    let error = load(false).unwrap_err();
-    assert!(matches!(error, Error::Signature { source: Refusal::Unsigned, .. }), "{error}");
-    server.set("/repodata/repomd.xml.key", Answer::File(b"key".to_vec()));
-    server.set("/repodata/repomd.xml.asc", Answer::File(b"wrong".to_vec()));
-    let error = load(false).unwrap_err();
-    assert!(matches!(error, Error::Signature { source: Refusal::Bad(_), .. }) && error.exit() == Exit::Build);
+    let load = |distribution: &Distribution, offline| super::load(distribution, &bench.access().offline(offline));
+    let refusal = |distribution: &Distribution| match load(distribution, false).unwrap_err() {
+        error @ Error::Signature { .. } => {
+            assert_eq!(error.exit(), Exit::Build);
+            let Error::Signature { source, .. } = error else { unreachable!() };
+            source
+        }
+        error => panic!("{error}"),
+    };
+    assert_eq!(refusal(&distribution), Refusal::Unsigned);
+    let (good, wrong) = (fixture("repomd.xml.asc"), fixture("other.asc"));
+    server.set("/repodata/repomd.xml.asc", Answer::File(good.clone()));
+    assert_eq!(refusal(&distribution), Refusal::NoKeys);
+    distribution.keys = vec![Key { fingerprint: FINGERPRINT.into(), fetch: "repodata/repomd.xml.key".into() }];
+    assert_eq!(refusal(&distribution), Refusal::NoKey(FINGERPRINT.into()));
+    server.set("/repodata/repomd.xml.key", Answer::File(fixture("key.asc")));
+    let other = vec![Key { fingerprint: "AB".repeat(20), ..distribution.keys[0].clone() }];
+    let untrusting = Distribution { keys: other, ..distribution.clone() };
+    assert_eq!(refusal(&untrusting), Refusal::NoKey("AB".repeat(20)));
+    server.set("/repodata/repomd.xml.asc", Answer::File(wrong.clone()));
+    assert_eq!(refusal(&distribution), Refusal::Bad(FINGERPRINT.into()));
+    server.set("/repodata/repomd.xml.asc", Answer::File(b"no signature".to_vec()));
+    assert!(matches!(refusal(&distribution), Refusal::Unusable(_)));
     // A mirror in the middle of an update.
-    server.set("/repodata/repomd.xml.asc", Answer::Stale(1, b"wrong".to_vec(), b"good".to_vec()));
-    assert_eq!(load(false).unwrap().offers[0].state.key.as_deref(), Some("AB"));
-    assert_eq!(load(true).unwrap().offers[0].state.key.as_deref(), Some("AB"));
+    server.set("/repodata/repomd.xml.asc", Answer::Stale(1, wrong, good));
+    assert_eq!(load(&distribution, false).unwrap().offers[0].state.key.as_deref(), Some(FINGERPRINT));
+    assert_eq!(load(&distribution, true).unwrap().offers[0].state.key.as_deref(), Some(FINGERPRINT));
     assert!(bench.warnings().is_empty());
-    let access = Access { verifier: &Only(b"good"), ..bench.access() };
-    let resolution = everything(&load(true).unwrap());
-    fetch(&resolution, &distribution, &access).unwrap();
-    let mut strict = distribution.clone();
-    strict.repositories[0].verify = Required::Packages;
-    let error = fetch(&resolution, &strict, &access).unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.exit()), ("the signature of package `beta` is refused", Exit::Build));
+    // A key that is at hand is not fetched.
+    let blocks = [fixture("key.asc")];
+    distribution.keys[0].fetch = "nowhere".into();
+    super::load(&distribution, &bench.access().keys(&blocks)).unwrap();
+}
+
+#[test]
+fn packages_are_judged_too() {
+    let Some(corpus) = corpus() else { return };
+    // Signed packages, and unsigned ones below signed metadata, each with their key.
+    for (folder, key_file, fingerprint, signed) in [
+        (
+            "xlibre-tumbleweed/x86_64",
+            "xlibre-tumbleweed/outtathebox5319-rpm-signing-key.asc",
+            "17916E744A41E4CF94083199AB70E8147E117264",
+            true,
+        ),
+        ("bych4n-opensuse", "bych4n-opensuse/repodata/KEY.pub", "3E34C87961B5C9D1DC74BD52953B5F37E8C55777", false),
+    ] {
+        let folder = corpus.join("repodata/repos").join(folder);
+        let blocks = [fs_err::read(corpus.join("repodata/repos").join(key_file)).unwrap()];
+        let mut distribution = distribution(&format!("dir:{}", folder.display()), Required::Repository);
+        distribution.keys = vec![Key { fingerprint: fingerprint.to_lowercase(), fetch: String::new() }];
+        let bench = Bench::new();
+        let access = bench.access().keys(&blocks);
+        let mut resolution = everything(&load(&distribution, &access).unwrap());
+        resolution.packages.retain(|package| folder.join(&*package.location).exists());
+        assert!(resolution.packages.len() > 10);
+        fetch(&resolution, &distribution, &access).unwrap();
+        distribution.repositories[0].verify = Required::Packages;
+        match fetch(&resolution, &distribution, &access) {
+            Ok(_) => assert!(signed),
+            Err(error) => assert!(!signed && error.to_string().contains("the signature of package"), "{error}"),
+        }
+        distribution.keys[0].fingerprint = "AB".repeat(20);
+        let error = fetch(&resolution, &distribution, &access).unwrap_err();
+        let unknown = matches!(&error, Error::PackageSignature { source: Refusal::UnknownKey(_), .. });
+        assert!((unknown || !signed) && error.exit() == Exit::Build, "{error}");
+    }
 }
 
 #[test]
