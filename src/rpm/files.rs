@@ -1,6 +1,6 @@
 //! Header → the files that a package says it has.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Error, Header, Result, Tag, digest::Algorithm};
 use crate::tree::RelPath;
@@ -37,7 +37,7 @@ pub struct FileEntry {
     /// 1 for 32-bit and 2 for 64-bit ELF files, else 0.
     pub color: u32,
     /// What `file` said of it.
-    pub class: String,
+    pub class: Arc<str>,
     /// Languages (`%lang`), separated by `|`; empty for all.
     pub language: String,
     /// IMA signature in hexadecimal; empty when it has none.
@@ -126,6 +126,13 @@ impl FileFlags {
     }
 }
 
+/// Longest path: Linux's `PATH_MAX`.
+const MAX_PATH: usize = 4096;
+
+/// Most bytes of all paths of a package. Folders are shared in the header, so it bounds files but not paths; the largest
+/// real packages have 20 MB.
+const MAX_PATHS: usize = 256 << 20;
+
 /// All files of a package, in the header's order.
 ///
 /// # Errors
@@ -153,11 +160,16 @@ pub fn paths(header: &Header) -> Result<Vec<RelPath>> {
     let names: Vec<&[u8]> = strings(header, Tag::BASENAMES, None)?;
     let indexes = numbers(header, Tag::DIRINDEXES, names.len())?;
     let mut path = Vec::new();
+    let mut total = 0;
     (names.iter().zip(indexes))
         .map(|(name, index)| {
             let folder = folders.get(index as usize).ok_or_else(|| {
                 Error::entry(Tag::DIRINDEXES, format!("index {index} in a list of {} folders", folders.len()))
             })?;
+            total += folder.len() + name.len();
+            if folder.len() + name.len() > MAX_PATH || total > MAX_PATHS {
+                return Err(Error::entry(Tag::BASENAMES, "paths are too long"));
+            }
             path.clear();
             path.extend_from_slice(folder);
             path.extend_from_slice(name);
@@ -211,7 +223,7 @@ struct Columns<'header> {
     verify_flags: Vec<u32>,
     colors: Vec<u32>,
     class_indexes: Vec<u32>,
-    classes: Vec<&'header [u8]>,
+    classes: Vec<Arc<str>>,
     users: Vec<&'header [u8]>,
     groups: Vec<&'header [u8]>,
     digests: Vec<&'header [u8]>,
@@ -247,7 +259,7 @@ impl<'header> Columns<'header> {
             verify_flags: optional(Tag::FILEVERIFYFLAGS)?,
             colors: optional(Tag::FILECOLORS)?,
             class_indexes: optional(Tag::FILECLASS)?,
-            classes: header.strings(Tag::CLASSDICT).into_iter().flatten().collect(),
+            classes: header.string_array(Tag::CLASSDICT).into_iter().map(Arc::from).collect(),
             users: texts(Tag::FILEUSERNAME)?,
             groups: texts(Tag::FILEGROUPNAME)?,
             digests: texts(Tag::FILEDIGESTS)?,
@@ -282,7 +294,7 @@ impl<'header> Columns<'header> {
             inode: (self.devices.get(at).copied().unwrap_or(0), self.inodes.get(at).copied().unwrap_or(at as u32 + 1)),
             caps: text(&self.caps, at),
             color: self.colors.get(at).copied().unwrap_or(0),
-            class: class.map(|class| String::from_utf8_lossy(class).into_owned()).unwrap_or_default(),
+            class: class.cloned().unwrap_or_default(),
             language: text(&self.languages, at),
             ima_signature: text(&self.ima, at),
         })

@@ -146,3 +146,15 @@ fn packages_that_rpm_refuses_are_refused() {
     }
     assert!(good > 300 && bad >= 2, "{good} good, {bad} bad");
 }
+
+#[test]
+fn versions_are_ordered_as_in_the_corpus() {
+    let Some(corpus) = corpus() else { return };
+    let text = fs_err::read(corpus.join("rpms/cavaliergopher/vercmp.json")).unwrap();
+    let cases: Vec<Json> = serde_json::from_slice(&text).unwrap();
+    for case in &cases {
+        let [left, right] = ["a", "b"].map(|side| case[side].as_str().unwrap());
+        assert_eq!(evr::compare(left, right) as i64, case["expect"].as_i64().unwrap(), "{left} {right}");
+    }
+    assert!(cases.len() > 100);
+}

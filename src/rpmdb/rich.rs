@@ -6,6 +6,9 @@
 /// Parentheses that may be open at a time; rpm sets no limit.
 const MAX_DEPTH: usize = 64;
 
+/// Names that a dependency may have; nested `else` doubles them.
+const MAX_NAMES: usize = 4096;
+
 /// The names, sorted, each once, with `!` before those of conditions; none when it can't be parsed.
 pub(super) fn names(dependency: &[u8]) -> Vec<Vec<u8>> {
     let mut parser = Parser { rest: dependency, found: Vec::new(), negated: false };
@@ -54,6 +57,9 @@ impl<'text> Parser<'text> {
                     let inverted: Vec<_> =
                         self.found[start..].iter().map(|(negated, name)| (!negated, *name)).collect();
                     self.found.extend(inverted);
+                    if self.found.len() > MAX_NAMES {
+                        return None;
+                    }
                     self.negated = !self.negated;
                 }
                 _ => {}

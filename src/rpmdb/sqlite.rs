@@ -4,7 +4,10 @@
 //! wrote. rpm itself leaves the file in write-ahead mode, which can't be opened on a read-only file system; a database
 //! that is written here never is in it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{
     Connection, OpenFlags, ToSql,
@@ -51,9 +54,12 @@ impl Database {
     /// Opens the database in rpm's folder, in whatever journal mode it is.
     ///
     /// # Errors
-    /// There is none, or it isn't one.
+    /// There is none, or it isn't one; or it is a symbolic link, which scripts could have laid to a file of the host.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE_NAME);
+        if !fs_err::symlink_metadata(&path)?.is_file() {
+            return Err(io::Error::other(format!("`{}` is not a regular file", path.display())).into());
+        }
         let database = Self::connect(path)?;
         database.run("opening", "SELECT hnum FROM Packages LIMIT 1")?;
         Ok(database)
@@ -67,7 +73,8 @@ impl Database {
         // Nothing to lose but time: a build that is killed starts anew. rpm declares foreign keys but doesn't enforce them.
         database.run(
             "opening",
-            "PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
+            "PRAGMA trusted_schema = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; \
+             PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
         )?;
         Ok(database)
     }
