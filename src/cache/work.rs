@@ -16,6 +16,8 @@ use super::private_folder;
 pub(super) struct Work {
     path: PathBuf,
     lock: Lock,
+    /// A forked child must not clear up after its parent.
+    owner: u32,
 }
 
 impl Work {
@@ -28,7 +30,7 @@ impl Work {
             let Some(lock) = Lock::attempt(cache, &name)? else { continue };
             let path = cache.join("work").join(name);
             private_folder(&path)?;
-            return Ok(Self { path, lock });
+            return Ok(Self { path, lock, owner: std::process::id() });
         }
     }
 
@@ -40,7 +42,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         // What cannot be removed here (files of mapped users) is left to the next sweep, which finds it unlocked.
-        if remove_tree(&self.path).is_ok() {
+        if self.owner == std::process::id() && remove_tree(&self.path).is_ok() {
             let _ = fs_err::remove_file(&self.lock.path);
         }
     }

@@ -1,6 +1,6 @@
 //! Repositories' metadata: fetched, checked, kept, read.
 
-use std::{io::BufReader, thread};
+use std::{collections::HashMap, io::BufReader, thread};
 
 use serde::{Deserialize, Serialize};
 
@@ -250,13 +250,14 @@ impl Loader<'_> {
         let address = Address::parse(&self.repository.alias, &self.repository.url)?;
         let digest = self.fetch_data(&address, data)?;
         let found = self.read(data, digest, |from| filelists::find(from, paths))?;
+        let sums = offer.packages.iter().enumerate().map(|(at, package)| (package.checksum.hex().to_owned(), at));
+        let by_sum: HashMap<String, usize> = sums.collect();
         for (package, path) in found {
             let path = offer.words.add(&path);
-            let has = |listed: &&mut super::Package| listed.checksum.hex() == package.to_ascii_lowercase();
-            if let Some(package) = offer.packages.iter_mut().find(has)
-                && !package.files.contains(&path)
-            {
-                package.files.push(path);
+            let Some(at) = by_sum.get(&package.to_ascii_lowercase()) else { continue };
+            let files = &mut offer.packages[*at].files;
+            if !files.contains(&path) {
+                files.push(path);
             }
         }
         Ok(())
