@@ -49,3 +49,24 @@ fn packages_are_judged_as_rpm_judges_them() {
     assert!(wrong.is_empty(), "{good} good, {unsigned} unsigned, {weak} weak, but\n{}", wrong.join("\n"));
     assert!(good > 20 && unsigned > 200, "{good} good, {unsigned} unsigned, {weak} weak");
 }
+
+#[test]
+fn only_trusted_keys_count() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("repodata/repos/xlibre-tumbleweed");
+    let file = fs_err::read(folder.join("outtathebox5319-rpm-signing-key.asc")).unwrap();
+    let package = folder.join("x86_64/x11-xlibre-meta-25.1.1-1.1.noarch.rpm");
+    let package = crate::rpm::tests::read(&package).unwrap();
+    let mut keys = Keyring::default();
+    assert!(matches!(verify(&package, io::empty(), &keys), Err(Error::UnknownKey { .. })));
+    let prints = keys.add(&file, "key").unwrap();
+    assert_eq!(prints, keys.add(&file, "key again").unwrap());
+    assert_eq!((keys.len(), prints.len()), (1, 1));
+    assert_eq!(verify(&package, io::empty(), &keys).unwrap().fingerprint, prints[0]);
+
+    let repomd = ["repomd.xml", "repomd.xml.asc"].map(|name| fs_err::read(folder.join("repodata").join(name)).unwrap());
+    assert_eq!(keys.verify_detached(&repomd[1], &repomd[0]).unwrap().fingerprint, prints[0]);
+    assert!(matches!(keys.verify_detached(&repomd[1], b"other"), Err(Error::Bad { .. })));
+    keys.retain(|print| print != prints[0]);
+    assert!(keys.is_empty());
+}
