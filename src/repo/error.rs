@@ -22,7 +22,7 @@ pub enum Error {
         fault: String,
     },
     /// `http:` without signed metadata: anyone on the way could put in anything (`ENGINEERING` VI.6).
-    #[error("repository `{alias}` is read by `http:` and nothing of it is signed")]
+    #[error("repository `{alias}` is read by `http:` and its metadata is not signed")]
     Insecure {
         /// The repository.
         alias: String,

@@ -117,12 +117,12 @@ impl Loader<'_> {
 
     /// Says that signatures are switched off; refuses it where anyone on the way could change what comes.
     fn warn_unsigned(&self, address: &Address) -> Result<(), Error> {
+        let alias = &self.repository.alias;
+        if self.repository.verify != Required::Repository && address.is_insecure() {
+            return Err(Error::Insecure { alias: alias.clone() });
+        }
         if self.repository.verify != Required::Checksums {
             return Ok(());
-        }
-        let alias = &self.repository.alias;
-        if address.is_insecure() {
-            return Err(Error::Insecure { alias: alias.clone() });
         }
         self.access.report.warn(format!("repository `{alias}` is used without checking signatures"));
         Ok(())

@@ -243,12 +243,14 @@ fn faults_of_addresses_and_the_cache() {
     for (url, exit, text) in [
         ("ftp://example.org/x".to_owned(), Exit::Usage, "of a kind that is not supported"),
         ("dir:/nonexistent/folder".to_owned(), Exit::Usage, "there is no repository `oss`"),
-        ("http://example.org/x".to_owned(), Exit::Usage, "nothing of it is signed"),
+        ("http://example.org/x".to_owned(), Exit::Usage, "its metadata is not signed"),
     ] {
         let error = run(&bench, &unsigned(&url), false).unwrap_err();
         assert_eq!(error.exit(), exit, "{error}");
         assert!(error.to_string().contains(text), "{error}");
     }
+    let error = run(&bench, &distribution("http://example.org/x", Required::Packages), false).unwrap_err();
+    assert!(matches!(error, Error::Insecure { .. }), "{error}");
     let error = run(&bench, &unsigned("http://127.0.0.1:9/x"), true).unwrap_err();
     assert!(matches!(error, Error::Offline { .. }) && error.exit() == Exit::Host);
     // Metadata is kept, packages are not.
