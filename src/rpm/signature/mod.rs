@@ -9,6 +9,7 @@
 
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use std::io::{self, Read};
 
@@ -19,7 +20,9 @@ use pgp::{
     types::{KeyDetails, VerifyingKey},
 };
 
+pub(crate) use self::validity::may_sign;
 use super::{Package, Tag, capabilities::base64, tag};
+use crate::units::Epoch;
 
 /// The keys that packages may be signed with.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,8 @@ pub struct Signer {
     pub user: String,
     /// When, in seconds since 1970.
     pub time: Option<u32>,
+    /// When the key ends, in seconds since 1970; for those who ask whether it is good now.
+    pub key_expires: Option<u32>,
 }
 
 /// Why a package doesn't count as signed.
@@ -65,6 +70,18 @@ pub enum Error {
     Revoked {
         /// Of the primary key.
         fingerprint: String,
+    },
+    /// The key had ended when it signed.
+    #[error("signed with key `{fingerprint}` ({user}) on {signed}, but it was good until {until}")]
+    Expired {
+        /// Of the primary key.
+        fingerprint: String,
+        /// Its first user id.
+        user: String,
+        /// Date of the signature.
+        signed: String,
+        /// Date of the key's end.
+        until: String,
     },
     /// A digest that anyone can find another package for.
     #[error("the signature by key `{issuer}` is over a {algorithm} digest")]
@@ -152,15 +169,37 @@ impl Keyring {
             let Some(is_good) = attempt_all(signature, key, &open)? else { continue };
             if !is_good {
                 outcome = Error::Bad { fingerprint: fingerprint(key), user: user(key) };
-            } else if is_revoked(key) {
+            } else if validity::is_revoked(key) {
                 return Err(Error::Revoked { fingerprint: fingerprint(key) });
             } else {
-                let time = signature.signature.created().map(|time| time.as_secs());
-                return Ok(Signer { fingerprint: fingerprint(key), user: user(key), time });
+                // Another copy of the key may have been given a longer life.
+                match signer(signature, key) {
+                    Ok(signer) => return Ok(signer),
+                    Err(expired) => outcome = expired,
+                }
             }
         }
         Err(outcome)
     }
+}
+
+/// The maker of a good signature, if the key was good at the time.
+fn signer(signature: &DetachedSignature, key: &SignedPublicKey) -> Result<Signer, Error> {
+    let time = signature.signature.created().map(|time| time.as_secs());
+    let key_expires = validity::expiry(key);
+    match (time, key_expires) {
+        (Some(signed), Some(until)) if signed > until => {
+            let [signed, until] = [signed, until].map(date);
+            Err(Error::Expired { fingerprint: fingerprint(key), user: user(key), signed, until })
+        }
+        _ => Ok(Signer { fingerprint: fingerprint(key), user: user(key), time, key_expires }),
+    }
+}
+
+/// `2025-06-30`, UTC.
+fn date(seconds: u32) -> String {
+    let (year, month, day, ..) = Epoch(seconds.into()).to_civil();
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Checks who signed a package. `payload` stands at the payload's start; it is read, to its end, only when the package is
@@ -288,18 +327,6 @@ fn attempt<R: Read>(
         return Ok(None);
     }
     Ok(Some(signature.signature.verify(key, open()?).is_ok()))
-}
-
-/// Whether a subkey is bound to its primary key, has the right to sign, and wasn't revoked.
-pub(crate) fn may_sign(key: &SignedPublicKey, subkey: &pgp::composed::SignedPublicSubKey) -> bool {
-    let is_revocation = |it: &pgp::packet::Signature| it.typ() == Some(SignatureType::SubkeyRevocation);
-    subkey.verify_bindings(&key.primary_key).is_ok()
-        && !subkey.signatures.iter().any(is_revocation)
-        && subkey.signatures.iter().any(|binding| binding.key_flags().sign())
-}
-
-fn is_revoked(key: &SignedPublicKey) -> bool {
-    key.details.revocation_signatures.iter().any(|revocation| revocation.verify_key(&key.primary_key).is_ok())
 }
 
 fn is_issuer(signature: &DetachedSignature, key: &impl KeyDetails) -> bool {
