@@ -28,6 +28,7 @@ pub mod rpmdb;
 
 // 6. The bytes.
 pub mod disk;
+pub mod image;
 
 // 7. Is it right.
 pub mod verify;

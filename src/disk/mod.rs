@@ -1,6 +1,10 @@
 //! 6a. The bytes: a checked tree and a layout become a [`Disk`], a list of extents whose offsets are known before
 //! the first byte is written. It knows nothing of packages and needs no privilege.
 
+mod reader;
+
+pub use reader::Reader;
+
 use crate::tree::Content;
 
 /// A run of bytes of a disk, file system or partition; what lies between two extents is zeros.
