@@ -60,26 +60,24 @@ const NAMES: [&str; 41] = [
     "checkpoint_restore",
 ];
 
-/// The attribute for a header's text, such as `cap_net_raw=ep`; nothing for an empty set, as libcap stores none.
+/// The attribute for a header's text, such as `cap_net_raw=ep`. An empty set is stored as one: it takes away what a
+/// program would inherit.
 ///
 /// # Errors
 /// The text, where it is no such set.
-pub fn from_text(text: &str) -> Result<Option<Vec<u8>>, String> {
+pub fn from_text(text: &str) -> Result<Vec<u8>, String> {
     let mut sets = [0u64; 3];
     for clause in text.split_whitespace() {
         apply(clause, &mut sets).ok_or_else(|| text.to_owned())?;
     }
     let [effective, inheritable, permitted] = sets;
-    if sets == [0; 3] {
-        return Ok(None);
-    }
     // A file has one effective bit for all: libcap refuses a set that is not all or nothing.
     if effective != 0 && effective != inheritable | permitted {
         return Err(text.to_owned());
     }
     let magic = REVISION_2 | if effective == 0 { 0 } else { EFFECTIVE };
     let words = [magic, permitted as u32, inheritable as u32, (permitted >> 32) as u32, (inheritable >> 32) as u32];
-    Ok(Some(words.iter().flat_map(|word| word.to_le_bytes()).collect()))
+    Ok(words.iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 
 /// One clause: names, then operators with flags.
@@ -142,10 +140,10 @@ mod tests {
             ("= cap_setuid+p", "0000000280000000000000000000000000000000"),
             ("cap_bpf=eip", "0100000200000000000000008000000080000000"),
         ] {
-            let bytes = from_text(text).unwrap().unwrap();
+            let bytes = from_text(text).unwrap();
             assert_eq!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), hex, "{text}");
         }
-        assert_eq!(from_text("="), Ok(None));
+        assert_eq!(from_text("=").unwrap()[..4], [0, 0, 0, 2]);
         for bad in ["cap_none=ep", "cap_chown", "cap_chown=x", "cap_chown=ep cap_kill=p"] {
             assert!(from_text(bad).is_err(), "{bad}");
         }
@@ -153,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_namespace_form_becomes_version_2() {
-        let plain = from_text("cap_net_raw=ep").unwrap().unwrap();
+        let plain = from_text("cap_net_raw=ep").unwrap();
         let mut stored = plain.clone();
         stored[3] = 3;
         stored.extend(65_536u32.to_le_bytes());

@@ -266,10 +266,7 @@ fn claim(folder: BorrowedFd<'_>, name: &[u8], file: &FileEntry, owner: Owner) ->
 pub(super) fn set_capabilities(opened: BorrowedFd<'_>, file: &FileEntry) -> io::Result<()> {
     let bytes = capability::from_text(&file.caps)
         .map_err(|text| io::Error::new(io::ErrorKind::InvalidData, format!("`{text}` is no set of capabilities")))?;
-    match bytes {
-        Some(bytes) => Ok(fs::fsetxattr(opened, "security.capability", &bytes, XattrFlags::empty())?),
-        None => Ok(()),
-    }
+    Ok(fs::fsetxattr(opened, "security.capability", &bytes, XattrFlags::empty())?)
 }
 
 /// A package's time for access and modification.

@@ -126,7 +126,7 @@ mod tests {
             assert(posix.access(top .. "/d", "x") == 0 and posix.access(top .. "/n") == nil)
             assert(posix.unlink(top .. "/l") == 0 and posix.rmdir(top .. "/d") == 0)
             assert(posix.getprocessid("pid") > 0 and posix.getcwd())
-            assert(posix.umask("022"))
+            assert(posix.umask("rwxr-xr-x"))
             "#,
             holder.path().display()
         );

@@ -43,7 +43,7 @@ impl Package {
     /// Reads a package file's headers.
     ///
     /// # Errors
-    /// It cannot be read or breaks rpm's rules.
+    /// It cannot be read, breaks rpm's rules, or is a source package.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = fs_err::File::open(path).map_err(|source| Error::io("open a package", source))?;
         Self::read(path, file).map_err(|source| Error::Package { package: path.display().to_string(), source })
@@ -51,6 +51,9 @@ impl Package {
 
     fn read(path: &Path, file: fs_err::File) -> rpm::Result<Self> {
         let rpm = rpm::Package::read(std::io::BufReader::new(file))?;
+        if rpm.header.has(Tag::SOURCEPACKAGE) || !rpm.header.has(Tag::SOURCERPM) && rpm.header.has(Tag::BASENAMES) {
+            return Err(rpm::Error::NotAPackage { found: "a source package".into() });
+        }
         let header = &rpm.header;
         let name = header.name().unwrap_or_default().into_owned();
         let arch = header.arch().unwrap_or_default().into_owned();

@@ -1,12 +1,15 @@
 //! Which triggers a package sets off, with their arguments and files, in rpm's order (lib/psm.cc, lib/rpmtriggers.cc of
 //! rpm 4.20 to 6.0).
 //!
-//! Packages are in transaction order; the first `installed` of them are in the database. A file trigger of a package
-//! runs twice when its package comes with matching files: once for these, once for all files that are there. That is
-//! what rpm does.
+//! Packages are in transaction order; the first `installed` of them are in the database. When a package with a file
+//! trigger comes, the trigger runs for the package's own files and then for all that were there before (seen in
+//! rpm 4.18); from then on for the files of each package that comes.
 
 use super::{fate::Fate, package::Package, relations::overlap, scriptlet::Kind};
-use crate::rpm::{FileTrigger, Scriptlet, triggers::Event};
+use crate::{
+    rpm::{FileTrigger, Scriptlet, triggers::Event},
+    tree::RelPath,
+};
 
 /// From this priority on, file triggers run before `%post` (`TRIGGER_PRIORITY_BOUND`).
 const BOUND: u32 = 10_000;
@@ -83,7 +86,8 @@ impl<'packages> Database<'packages> {
         runs
     }
 
-    /// File triggers of packages that are there, set off by files of package `at`, then its own, set off by all files.
+    /// File triggers of packages that are there, set off by files of package `at`, then its own, set off by what was there
+    /// before.
     pub(super) fn file_triggers(&self, at: usize, class: Class) -> Vec<Run<'packages>> {
         let count = self.count(&self.packages[at].name);
         let mut set_off: Vec<(u32, usize, &FileTrigger)> = (self.all().iter().enumerate())
@@ -103,28 +107,30 @@ impl<'packages> Database<'packages> {
             }
         }
         let owner = &self.packages[at];
-        runs.extend(self.immediate(owner, &owner.file_triggers, Kind::FileTriggerIn, Some(class)));
+        runs.extend(self.immediate(owner, &owner.file_triggers, Kind::FileTriggerIn, Some(class), at));
         runs
     }
 
     /// Transaction file triggers of package `at`, set off by all files.
     pub(super) fn transaction_file_triggers(&self, at: usize) -> Vec<Run<'packages>> {
         let owner = &self.packages[at];
-        self.immediate(owner, &owner.transaction_file_triggers, Kind::TransFileTriggerIn, None)
+        self.immediate(owner, &owner.transaction_file_triggers, Kind::TransFileTriggerIn, None, self.installed)
     }
 
+    /// Triggers of one package, set off by files of the first `until` packages.
     fn immediate(
         &self,
         owner: &'packages Package,
         triggers: &'packages [FileTrigger],
         kind: Kind,
         class: Option<Class>,
+        until: usize,
     ) -> Vec<Run<'packages>> {
         let mut asked: Vec<&FileTrigger> = (triggers.iter())
             .filter(|it| it.event == Event::Install && class.is_none_or(|class| class.has(it.priority)))
             .collect();
         asked.sort_by_key(|trigger| (u32::MAX - trigger.priority, trigger.index));
-        let everyone: Vec<usize> = (0..self.installed).collect();
+        let everyone: Vec<usize> = (0..until).collect();
         let mut runs = Vec::new();
         for trigger in asked {
             let stdin = self.files(&everyone, trigger, |package, prefix| self.with_folder_prefix(package, prefix));
@@ -160,14 +166,17 @@ impl<'packages> Database<'packages> {
             .collect()
     }
 
-    /// rpm looks these up in the index of folders: a prefix that goes into a file's own name finds nothing.
+    /// rpm looks up packages in the index of their folders: one of these must begin like the prefix.
     fn with_folder_prefix(&self, at: usize, prefix: &[u8]) -> Vec<Vec<u8>> {
-        let mut paths = self.with_prefix(at, prefix);
-        paths.retain(|path| {
-            let folder = path.iter().rposition(|&byte| byte == b'/').map_or(0, |end| end + 1);
-            folder >= prefix.len() || path[folder..].is_empty()
-        });
-        paths
+        let folder = |path: &RelPath| match path.parent() {
+            Some(parent) if !parent.is_root() => [b"/", parent.as_bytes(), b"/"].concat(),
+            _ => b"/".to_vec(),
+        };
+        if self.packages[at].files.iter().any(|file| folder(&file.path).starts_with(prefix)) {
+            self.with_prefix(at, prefix)
+        } else {
+            Vec::new()
+        }
     }
 }
 
