@@ -230,19 +230,18 @@ fn stand_in(folder: BorrowedFd<'_>, name: &str, error: Errno) -> Result<(), Errn
 
 /// Makes something at a name that may be taken.
 fn replace(folder: BorrowedFd<'_>, name: &[u8], make: impl Fn(&str) -> Result<(), Errno>) -> io::Result<()> {
-    // The name of rpm's temporary files, so that a package cannot know a better one.
-    let temporary = format!(".{}.rowi-new", name.len());
-    match fs::unlinkat(folder, temporary.as_str(), AtFlags::empty()) {
+    let temporary = ".rowi-new";
+    match fs::unlinkat(folder, temporary, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(error.into()),
     }
-    make(&temporary)?;
+    make(temporary)?;
     // Two names of one file: rename would do nothing and leave the temporary one.
-    if let Err(error) = fs::renameat(folder, temporary.as_str(), folder, name) {
-        let _ = fs::unlinkat(folder, temporary.as_str(), AtFlags::empty());
+    if let Err(error) = fs::renameat(folder, temporary, folder, name) {
+        let _ = fs::unlinkat(folder, temporary, AtFlags::empty());
         return Err(error.into());
     }
-    match fs::unlinkat(folder, temporary.as_str(), AtFlags::empty()) {
+    match fs::unlinkat(folder, temporary, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -5,6 +5,7 @@ use std::{cell::RefCell, cmp::Ordering, rc::Rc};
 use mlua::{Lua, LuaString as Text, MultiValue, Table, Value, Variadic};
 
 use super::{macros::Macros, process};
+use crate::rpm::evr;
 
 pub(super) fn table(lua: &Lua, input: &[u8]) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -23,7 +24,7 @@ pub(super) fn table(lua: &Lua, input: &[u8]) -> mlua::Result<Table> {
     table.set(
         "vercmp",
         lua.create_function(|_, (a, b): (String, String)| {
-            Ok(match compare(a.as_bytes(), b.as_bytes()) {
+            Ok(match evr::compare(&a, &b) {
                 Ordering::Less => -1,
                 Ordering::Equal => 0,
                 Ordering::Greater => 1,
@@ -85,37 +86,4 @@ fn encode(bytes: &[u8]) -> String {
         }
     }
     out
-}
-
-/// rpm's comparison of versions, without epoch: segments of digits and of letters, `~` before and `^` after the end.
-fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let skip = |text: &[u8]| text.iter().take_while(|&&c| !c.is_ascii_alphanumeric() && c != b'~' && c != b'^').count();
-    let (a, b) = (&a[skip(a)..], &b[skip(b)..]);
-    match (a.first(), b.first()) {
-        (Some(b'~'), Some(b'~')) | (Some(b'^'), Some(b'^')) => return compare(&a[1..], &b[1..]),
-        (Some(b'~'), _) | (None, Some(b'^')) => return Ordering::Less,
-        (_, Some(b'~')) | (Some(b'^'), None) => return Ordering::Greater,
-        (Some(b'^'), _) => return Ordering::Less,
-        (_, Some(b'^')) => return Ordering::Greater,
-        (None, None) => return Ordering::Equal,
-        (None, _) => return Ordering::Less,
-        (_, None) => return Ordering::Greater,
-        _ => {}
-    }
-    let digits = a[0].is_ascii_digit();
-    let run = |text: &[u8]| {
-        text.iter().take_while(|c| if digits { c.is_ascii_digit() } else { c.is_ascii_alphabetic() }).count()
-    };
-    let (left, right) = (&a[..run(a)], &b[..run(b)]);
-    if right.is_empty() {
-        return if digits { Ordering::Greater } else { Ordering::Less };
-    }
-    let order = if digits {
-        let trim = |text: &[u8]| text.iter().position(|&c| c != b'0').map_or(Vec::new(), |at| text[at..].to_vec());
-        let (left, right) = (trim(left), trim(right));
-        left.len().cmp(&right.len()).then(left.cmp(&right))
-    } else {
-        left.cmp(right)
-    };
-    order.then_with(|| compare(&a[left.len()..], &b[right.len()..]))
 }
