@@ -35,6 +35,7 @@ pub mod verify;
 
 // Under everything.
 pub mod cache;
+pub mod exec;
 pub mod report;
 pub mod tree;
 pub mod units;
