@@ -37,5 +37,6 @@ pub mod verify;
 pub mod cache;
 pub mod exec;
 pub mod report;
+pub mod sandbox;
 pub mod tree;
 pub mod units;

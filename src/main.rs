@@ -1,3 +1,8 @@
 //! The program: parse, run, print the error, choose the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First of all: the inner half enters its namespaces while there is one thread.
+    rowi::sandbox::inside::main(|_| ExitCode::from(2)).unwrap_or(ExitCode::SUCCESS)
+}

@@ -1,0 +1,226 @@
+//! The process in the root that runs commands one by one, and the conversation with it.
+//!
+//! It is forked before the build has a second thread, stays single-threaded itself, and is pid 1 of its own pid
+//! namespace: a command's processes are numbered alike on every machine, `/proc/1/root` is `/`, and what a command
+//! leaves running is ended with it. All commands see the same `/run`, `/tmp` and `/var/tmp`.
+//!
+//! A request is a length (four bytes, little-endian) and JSON. An answer is a kind, a length and bytes: any number of
+//! pieces of output, then the end.
+
+use std::{
+    io::{self, Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+};
+
+use rustix::process::Pid;
+
+use super::{
+    Command, Ended, Procfs, confine,
+    job::{self, End},
+    mounts, system,
+};
+use crate::exec::Bounded;
+
+/// The longest request or answer: a script and a list of files fit many times.
+const LONGEST: u32 = 256 << 20;
+
+/// Bytes of output kept of a command.
+const KEPT: usize = 1 << 20;
+
+/// A longer line of output is cut in two.
+const LONGEST_LINE: usize = 8 << 10;
+
+const OUTPUT: u8 = b'o';
+const END: u8 = b'e';
+const FAULT: u8 = b'f';
+
+/// Runs commands in a root. Ends, with all that runs in the root, when it is dropped.
+#[derive(Debug)]
+#[must_use = "commands run in it"]
+pub struct Server {
+    stream: Option<UnixStream>,
+    process: Pid,
+    owner: Pid,
+}
+
+impl Server {
+    /// Enters `root`, making the folders in it that are mounted over (`dev`, `proc`, `sys`, `run`, `tmp`, `var/tmp`)
+    /// where they are missing. To be called while this process has one thread. `call` is what
+    /// [`super::What::Call`] runs, in a child of the server's; its result is the exit code.
+    ///
+    /// # Errors
+    /// The root cannot be entered.
+    pub fn start(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let owner = rustix::process::getpid();
+        match system::fork()? {
+            system::Forked::Child => {
+                drop(ours);
+                let done = live(root, procfs, call, owner, &theirs);
+                system::leave(i32::from(done.is_err()))
+            }
+            system::Forked::Parent(process) => {
+                drop(theirs);
+                let mut server = Self { stream: Some(ours), process, owner };
+                server.answer(&mut |_| {})?;
+                Ok(server)
+            }
+        }
+    }
+
+    /// Runs a command to its end. Its output goes to `on_line` line by line as it comes, without line ends and not
+    /// yet printable.
+    ///
+    /// # Errors
+    /// The server itself is gone, or cannot start anything.
+    pub fn run(&mut self, command: &Command, on_line: &mut dyn FnMut(&[u8])) -> io::Result<Ended> {
+        let request = serde_json::to_vec(command)?;
+        send(self.stream()?, &request)?;
+        let mut kept = Bounded::new(KEPT);
+        let mut line = Vec::new();
+        let end = self.answer(&mut |piece| {
+            kept.push(piece);
+            for byte in piece {
+                let over = *byte == b'\n';
+                if !over {
+                    line.push(*byte);
+                }
+                if over || line.len() >= LONGEST_LINE {
+                    on_line(&line);
+                    line.clear();
+                }
+            }
+        })?;
+        if !line.is_empty() {
+            on_line(&line);
+        }
+        Ok(Ended { end, output: kept.into_bytes() })
+    }
+
+    fn stream(&mut self) -> io::Result<&mut UnixStream> {
+        self.stream.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn answer(&mut self, output: &mut dyn FnMut(&[u8])) -> io::Result<End> {
+        loop {
+            let stream = self.stream()?;
+            let mut kind = [0];
+            stream.read_exact(&mut kind)?;
+            let bytes = receive(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            match kind[0] {
+                OUTPUT => output(&bytes),
+                END => return Ok(serde_json::from_slice(&bytes)?),
+                _ => return Err(io::Error::other(String::from_utf8_lossy(&bytes).into_owned())),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stream = None;
+        // A forked child holds a copy that is not its own.
+        if rustix::process::getpid() == self.owner {
+            let _ = system::wait_for(self.process);
+        }
+    }
+}
+
+/// The life of the first child: makes the namespaces, and waits for the server in them.
+fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream: &UnixStream) -> io::Result<()> {
+    if !system::die_with(Some(owner))? {
+        return Ok(());
+    }
+    let namespaces = match procfs {
+        Procfs::Own => libc::CLONE_NEWNS | libc::CLONE_NEWPID,
+        Procfs::Bound => libc::CLONE_NEWNS,
+    };
+    system::unshare(namespaces)?;
+    let own = rustix::process::getpid();
+    match system::fork()? {
+        system::Forked::Parent(server) => {
+            system::close_from(3);
+            system::wait_for(server).map(drop)
+        }
+        system::Forked::Child => {
+            if !system::die_with((procfs == Procfs::Bound).then_some(own))? {
+                return Ok(());
+            }
+            if procfs == Procfs::Bound {
+                rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+            }
+            let mut stream = only(stream)?;
+            match settle(root, procfs) {
+                Ok(()) => reply(&mut stream, END, &serde_json::to_vec(&End::Exit(0))?)?,
+                Err(error) => return reply(&mut stream, FAULT, format!("entering the root: {error}").as_bytes()),
+            }
+            serve(&mut stream, procfs, call)
+        }
+    }
+}
+
+/// Keeps one descriptor and nothing else of what the build has open.
+fn only(stream: &UnixStream) -> io::Result<UnixStream> {
+    let high = rustix::io::fcntl_dupfd_cloexec(stream, 3)?;
+    let mut low = std::mem::ManuallyDrop::new(system::descriptor(3));
+    if rustix::fd::AsRawFd::as_raw_fd(&high) != 3 {
+        rustix::io::dup3(&high, &mut low, rustix::io::DupFlags::CLOEXEC)?;
+    }
+    std::mem::forget(high);
+    system::close_from(4);
+    Ok(std::mem::ManuallyDrop::into_inner(low).into())
+}
+
+fn settle(root: &Path, procfs: Procfs) -> io::Result<()> {
+    rustix::process::setsid()?;
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let mounts = mounts::Mounts::make(procfs)?;
+    mounts::enter(root, mounts)?;
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(null.as_fd())?;
+    rustix::stdio::dup2_stdout(null.as_fd())?;
+    rustix::stdio::dup2_stderr(null.as_fd())?;
+    confine::confine()
+}
+
+/// Until the build hangs up.
+fn serve(stream: &mut UnixStream, procfs: Procfs, call: fn(&[u8]) -> i32) -> io::Result<()> {
+    while let Some(request) = receive(stream)? {
+        let command: Command = serde_json::from_slice(&request)?;
+        let ended = job::run(&command, procfs, call, &mut |piece| reply(stream, OUTPUT, piece));
+        match ended {
+            Ok(end) => reply(stream, END, &serde_json::to_vec(&end)?)?,
+            Err(error) => reply(stream, FAULT, error.to_string().as_bytes())?,
+        }
+    }
+    Ok(())
+}
+
+fn reply(stream: &mut UnixStream, kind: u8, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(&[kind])?;
+    send(stream, bytes)
+}
+
+fn send(stream: &mut UnixStream, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= LONGEST);
+    stream.write_all(&length.ok_or(io::ErrorKind::FileTooLarge)?.to_le_bytes())?;
+    stream.write_all(bytes)
+}
+
+/// Nothing when the other side has hung up.
+fn receive(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = u32::from_le_bytes(length);
+    if length > LONGEST {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    stream.take(length.into()).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
