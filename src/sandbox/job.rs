@@ -237,7 +237,7 @@ fn end(child: Pid, late: bool, procfs: Procfs) -> io::Result<End> {
 }
 
 /// Ends and reaps every process that descends from this one.
-fn end_all(procfs: Procfs) {
+pub(super) fn end_all(procfs: Procfs) {
     loop {
         match procfs {
             Procfs::Own => system::kill_all(),

@@ -13,7 +13,10 @@ use std::{
     path::Path,
 };
 
-use rustix::process::Pid;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use super::{
     Command, Ended, Procfs, confine,
@@ -129,7 +132,8 @@ impl Drop for Server {
 
 /// The life of the first child: makes the namespaces, and waits for the server in them.
 fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream: &UnixStream) -> io::Result<()> {
-    if !system::die_with(Some(owner))? {
+    // Without a pid namespace somebody has to survive the build, and end what it leaves.
+    if procfs == Procfs::Own && !system::die_with(Some(owner))? {
         return Ok(());
     }
     let namespaces = match procfs {
@@ -140,7 +144,11 @@ fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream:
     let own = rustix::process::getpid();
     match system::fork()? {
         system::Forked::Parent(server) => {
-            system::close_from(3);
+            let stream = only(stream)?;
+            match procfs {
+                Procfs::Own => drop(stream),
+                Procfs::Bound => outlive(&stream, server)?,
+            }
             system::wait_for(server).map(drop)
         }
         system::Forked::Child => {
@@ -158,6 +166,21 @@ fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream:
             serve(&mut stream, procfs, call)
         }
     }
+}
+
+/// Waits until the build or the server has ended, and ends all that remains of the server and its commands.
+fn outlive(stream: &UnixStream, server: Pid) -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let server = pidfd_open(server, PidfdFlags::empty())?;
+    // Of the conversation only its end: that is always told.
+    let mut polled = [PollFd::new(stream, PollFlags::empty()), PollFd::new(&server, PollFlags::IN)];
+    while let Err(error) = poll(&mut polled, None) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    job::end_all(Procfs::Bound);
+    system::leave(0)
 }
 
 /// Keeps one descriptor and nothing else of what the build has open.
