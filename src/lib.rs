@@ -25,6 +25,7 @@ pub mod plan;
 pub mod root;
 pub mod rpm;
 pub mod rpmdb;
+pub mod system;
 
 // 6. The bytes.
 pub mod disk;
@@ -32,6 +33,10 @@ pub mod image;
 
 // 7. Is it right.
 pub mod verify;
+
+// What people call, and what runs the results.
+pub mod boot;
+pub mod cli;
 
 // Under everything.
 pub mod cache;

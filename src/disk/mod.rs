@@ -1,11 +1,34 @@
 //! 6a. The bytes: a checked tree and a layout become a [`Disk`], a list of extents whose offsets are known before
 //! the first byte is written. It knows nothing of packages and needs no privilege.
 
+pub mod btrfs;
 mod reader;
 
 pub use reader::Reader;
 
-use crate::tree::Content;
+use std::collections::BTreeMap;
+
+use crate::tree::{Content, Tree};
+
+/// Everything that a disk is made of, as `system` hands it over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The whole root, before it is cut into subvolumes.
+    pub tree: Tree,
+    /// Files of the EFI system partition by path without a leading slash.
+    pub esp: BTreeMap<String, Content>,
+    /// What BIOS starts.
+    pub bios: Option<BiosGrub>,
+}
+
+/// GRUB for BIOS, as grub-mkimage makes it and grub-bios-setup would embed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BiosGrub {
+    /// `boot.img`, 512 bytes.
+    pub boot: Vec<u8>,
+    /// `core.img`.
+    pub core: Vec<u8>,
+}
 
 /// A run of bytes of a disk, file system or partition; what lies between two extents is zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
