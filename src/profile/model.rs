@@ -200,6 +200,14 @@ pub struct Key {
     pub fetch: String,
 }
 
+impl Key {
+    /// Whether a fingerprint is this key's; people write them with spaces and in either case.
+    pub fn is(&self, fingerprint: &str) -> bool {
+        let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
+        digits(&self.fingerprint) == digits(fingerprint)
+    }
+}
+
 /// How a distribution behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traits {

@@ -10,7 +10,13 @@ use std::{
     thread,
 };
 
-use super::{Access, Error, address::Address, keyring::Trust, load::Loader, transport::Wanted};
+use super::{
+    Access, Error,
+    address::Address,
+    keyring::{Trust, fingerprints},
+    load::Loader,
+    transport::Wanted,
+};
 use crate::{
     cache::{Digest, Kind},
     profile::{Distribution, Key, Repository, Verify as Required},
@@ -64,6 +70,23 @@ pub fn fetch(resolution: &Resolution, distribution: &Distribution, access: &Acce
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, fetched)| fetched).collect()
+}
+
+/// Files with the keys that the distribution trusts: those at hand and those that its repositories have. A repository
+/// that cannot be reached adds none.
+pub fn trusted_keys(distribution: &Distribution, access: &Access<'_>) -> Vec<Vec<u8>> {
+    let keys = &distribution.keys;
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    for repository in distribution.repositories.iter().filter(|repository| repository.build) {
+        let found = Loader { access, repository, keys }.package_blocks().unwrap_or_else(|_| access.keys.to_vec());
+        for block in found {
+            let trusted = fingerprints(&block).iter().any(|fingerprint| keys.iter().any(|key| key.is(fingerprint)));
+            if trusted && !blocks.contains(&block) {
+                blocks.push(block);
+            }
+        }
+    }
+    blocks
 }
 
 /// Where packages of one repository come from and what they must have.

@@ -30,7 +30,7 @@ impl Trust {
             // A file without a key that can be read has no trusted one.
             let _ = ring.add(block, "the repository");
         }
-        ring.retain(|fingerprint| trusted.iter().any(|key| same_fingerprint(&key.fingerprint, fingerprint)));
+        ring.retain(|fingerprint| trusted.iter().any(|key| key.is(fingerprint)));
         Self { ring, listed: trusted.first().map(|key| key.fingerprint.clone()) }
     }
 
@@ -75,10 +75,4 @@ impl From<signature::Error> for Refusal {
 /// The primary fingerprints in a file of keys.
 pub(super) fn fingerprints(block: &[u8]) -> Vec<String> {
     Keyring::default().add(block, "the repository").unwrap_or_default()
-}
-
-/// Whether two fingerprints are the same; people write them with spaces and in either case.
-pub(super) fn same_fingerprint(one: &str, other: &str) -> bool {
-    let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
-    digits(one) == digits(other)
 }

@@ -8,7 +8,7 @@ use super::{
     Access, Checksum, Error, Mismatch, Offer, Packages, Refusal, State,
     address::{Address, without_user},
     filelists,
-    keyring::{Trust, fingerprints, same_fingerprint},
+    keyring::{Trust, fingerprints},
     primary,
     repomd::{self, Data, Repomd},
     transport::{Failure, Wanted, mismatch, read_all},
@@ -187,7 +187,7 @@ impl Loader<'_> {
         let mut blocks = self.access.keys.to_vec();
         let mut have: Vec<String> = blocks.iter().flat_map(|block| fingerprints(block)).collect();
         for key in self.keys {
-            if key.fetch.is_empty() || have.iter().any(|have| same_fingerprint(have, &key.fingerprint)) {
+            if key.fetch.is_empty() || have.iter().any(|have| key.is(have)) {
                 continue;
             }
             if let Some(block) = self.small(address, &key.fetch, MAX_KEY)? {

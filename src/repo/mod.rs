@@ -25,7 +25,7 @@ mod xml;
 pub use address::without_user;
 pub use checksum::{Algorithm, Checksum, Hasher};
 pub use error::{Error, Mismatch, Refusal};
-pub use fetch::{Fetched, fetch};
+pub use fetch::{Fetched, fetch, trusted_keys};
 pub use load::{complete, load};
 pub use model::*;
 pub use xml::Error as MetadataError;

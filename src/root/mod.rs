@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use crate::{
     plan::Install,
     report::Report,
+    rpm::signature::Keyring,
     tree::{Node, RelPath, Tree},
     units::Epoch,
 };
@@ -61,6 +62,8 @@ pub struct Settings {
     pub install: Install,
     /// The time of everything that has no other.
     pub epoch: Epoch,
+    /// Keys that the root's own rpm trusts: they are in its database, as `rpm --import` puts them there.
+    pub keys: Keyring,
     /// Leaves all scriptlets and triggers out: for comparisons and measurements, never for an image.
     pub no_scriptlets: bool,
 }
@@ -98,8 +101,19 @@ pub struct Installed {
     pub name: String,
     /// `[epoch:]version-release`.
     pub evr: String,
-    /// Architecture.
+    /// Architecture; empty for a key.
     pub arch: String,
+}
+
+impl Installed {
+    /// As `rpm -qa` lists it: `name-version-release.arch`, without the epoch.
+    pub fn nvra(&self) -> String {
+        let version_release = self.evr.split_once(':').map_or(self.evr.as_str(), |(_, rest)| rest);
+        match self.arch.as_str() {
+            "" => format!("{}-{version_release}", self.name),
+            arch => format!("{}-{version_release}.{arch}", self.name),
+        }
+    }
 }
 
 impl From<&Package> for Installed {
@@ -145,7 +159,7 @@ pub fn assemble(
         runner,
         report,
         commit,
-        store: store::Store::new(&packages, settings.epoch),
+        store: store::Store::new(&packages, settings)?,
         installed: 0,
         failures: Vec::new(),
     };

@@ -10,16 +10,21 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Error, fate::Fate, macros, package::Package, place::Root};
+use super::{Error, Installed, Settings, fate::Fate, macros, package::Package, place::Root};
 use crate::{
     rpm::{Header, export::Installation},
-    rpmdb::sqlite::{self, Database},
+    rpmdb::{
+        pubkey,
+        sqlite::{self, Database},
+    },
     tree::RelPath,
     units::Epoch,
 };
 
 const NEW_PLACE: &str = "usr/lib/sysimage/rpm";
 const OLD_PLACE: &str = "var/lib/rpm";
+/// What imports the keys into a root that has no rpm of its own: the version that we follow.
+const RPM_VERSION: &str = "4.20.1";
 
 /// Headers that are on disk, and those that are not yet.
 #[derive(Debug)]
@@ -31,15 +36,27 @@ pub(super) struct Store {
     /// Whether macro files came since the last look.
     look_again: bool,
     epoch: Epoch,
+    /// Trusted keys, which come last.
+    keys: Vec<Header>,
 }
 
 impl Store {
-    pub(super) fn new(packages: &[Package], epoch: Epoch) -> Self {
+    pub(super) fn new(packages: &[Package], settings: &Settings) -> Result<Self, Error> {
         let owned =
             packages.iter().flat_map(|package| &package.files).any(|file| file.path.as_bytes() == NEW_PLACE.as_bytes());
         let place = if owned { NEW_PLACE } else { OLD_PLACE };
         let folder = RelPath::new(place).expect("both are paths");
-        Self { folder, pending: Vec::new(), begun: false, look_again: false, epoch }
+        let rpm = packages.iter().find(|package| package.name == "rpm");
+        let version = rpm.map_or(RPM_VERSION, |rpm| rpm.evr.version.as_str());
+        let keys = pubkey::headers(&settings.keys, settings.epoch, version)?;
+        Ok(Self { folder, pending: Vec::new(), begun: false, look_again: false, epoch: settings.epoch, keys })
+    }
+
+    /// The keys as `rpm -qa` lists them.
+    pub(super) fn keys(&self) -> Vec<Installed> {
+        let name = |key: &Header| key.name().unwrap_or_default().into_owned();
+        let installed = |key| Installed { name: name(key), evr: key.evr().to_string(), arch: String::new() };
+        self.keys.iter().map(installed).collect()
     }
 
     /// Adds a package. All times are the epoch: an image knows no other.
@@ -71,6 +88,7 @@ impl Store {
 
     /// Writes all of it anew: the same packages give the same bytes.
     pub(super) fn finish(mut self, root: &mut Root) -> Result<(), Error> {
+        self.pending.append(&mut self.keys);
         self.move_if_needed(root)?;
         let folder = self.host_folder(root)?;
         if self.begun {

@@ -97,9 +97,10 @@ impl Transaction<'_> {
     }
 
     pub(super) fn finish(mut self) -> Result<Assembled, Error> {
+        let keys = self.store.keys();
         self.store.finish(&mut self.commit.root)?;
         Ok(Assembled {
-            installed: self.packages.iter().map(Into::into).collect(),
+            installed: self.packages.iter().map(Into::into).chain(keys).collect(),
             failures: self.failures,
             devices: self.commit.devices,
             unknown_owners: self.commit.unknown_owners,

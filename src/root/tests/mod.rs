@@ -57,7 +57,7 @@ fn packages(folder: &Path) -> Vec<PathBuf> {
 fn settings() -> Settings {
     let environment = BTreeMap::from([("INITRD".to_owned(), "No".to_owned())]);
     let install = Install { docs: true, environment, ..Install::default() };
-    Settings { install, no_scriptlets: false, epoch: Epoch(1_790_000_000) }
+    Settings { install, epoch: Epoch(1_790_000_000), ..Settings::default() }
 }
 
 /// By hand: `ROWI_RPMS=folder ROWI_ROOT=new-folder cargo test --lib by_hand -- --ignored --nocapture`.
