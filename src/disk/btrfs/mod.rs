@@ -1,4 +1,27 @@
 //! btrfs: a file system as a list of subvolumes becomes extents, and an image's bytes become trees again.
+//!
+//! ```text
+//! writer   FileSystem ─→ check ─→ subvolume (inodes) ─→ data (extents, spool) ─→ trees ─→ node (blocks) ─→ Disk
+//! reader   bytes ─→ superblock ─→ chunks ─→ blocks ─→ subvolumes, trees, contents
+//! ```
+
+mod check;
+mod data;
+mod format;
+mod items;
+mod node;
+mod quota;
+mod reader;
+mod space;
+mod subvolume;
+mod superblock;
+#[cfg(test)]
+mod tests;
+mod trees;
+mod writer;
+
+pub use reader::{ReadAt, ReadError, Reader, SubvolumeInfo, Window};
+pub use writer::{Error, lay_out};
 
 use crate::{
     tree::{RelPath, Tree},
