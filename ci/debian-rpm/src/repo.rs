@@ -13,7 +13,7 @@ use crate::sign::{self, Signer};
 use crate::tool;
 
 /// Raised whenever the same inputs make other packages.
-const GENERATOR: u32 = 1;
+const GENERATOR: u32 = 2;
 
 /// The repository of one architecture.
 #[derive(Debug)]

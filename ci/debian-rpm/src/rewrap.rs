@@ -73,8 +73,11 @@ pub(crate) fn rewrap(deb: &Path, archive: &ControlArchive, is_essential: bool, r
     spec.conffiles = archive.conffiles()?.into_iter().filter_map(|path| place(name, &path)).collect();
     mend(name, &mut tree, &mut spec, epoch)?;
     administer(archive, &control, &mut tree, epoch)?;
-    // Scripts of essential packages are run by `debian-essential`.
-    if !is_essential {
+    if is_essential {
+        // Its script is run by `debian-essential`. rpm orders by weak relations, too, and those that lead out of the
+        // set lead back to it through scripts.
+        spec.relations.retain(|(tag, _)| !["Recommends", "Suggests"].contains(tag));
+    } else {
         scriptlets(archive, &control, &mut spec)?;
     }
     if tree.members().any(|member| member.user != "root" || member.group != "root") && name != "base-passwd" {
@@ -160,6 +163,10 @@ fn scriptlets(archive: &ControlArchive, control: &Control, spec: &mut Spec) -> R
     }
     if archive.0.contains_key("postinst") {
         spec.scriptlets.push(("%post", script::post(control)?));
+        // dpkg configures a package behind its dependencies. In a cycle, which a recommendation is enough for, rpm
+        // keeps this order only where it says so.
+        let depends: Vec<_> = spec.relations.iter().filter(|(tag, _)| *tag == "Requires").cloned().collect();
+        spec.relations.extend(depends.into_iter().map(|(_, relation)| ("Requires(post)", relation)));
         spec.relations.push(("Requires(post)", crate::essential::NAME.to_owned()));
     }
     if !spec.scriptlets.is_empty() {
