@@ -1,21 +1,94 @@
 //! 1. What is asked: profile, platform and distribution files become one checked [`Profile`].
+//!
+//! ```text
+//! find ─→ node ─→ shape ─→ merge ─→ read
+//! text    values   forms    one      Profile
+//!         placed   checked  tree
+//! ```
+//!
+//! Every value keeps the line that it came from until the end, and every fault is told at once.
 
+mod builtin;
+mod catalog;
+mod faults;
+mod find;
+mod load;
+mod merge;
 mod model;
+mod node;
+mod origins;
+mod read;
+mod scalar;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
 
+pub use builtin::{BuiltInFile, built_in_overlay};
+pub use catalog::{Listed, init, list, schema, source, text_of};
+pub use faults::Faults;
+pub use find::Kind;
+pub use load::load;
 pub use model::*;
+pub use origins::{Origin, Origins};
 
-/// A file of an overlay that is compiled into the program.
-#[derive(Clone, Copy, Debug)]
-pub struct BuiltInFile {
-    /// Path below the overlay, without a leading slash.
-    pub path: &'static str,
-    /// Its bytes.
-    pub bytes: &'static [u8],
-    /// Whether its owner may execute it.
-    pub executable: bool,
+/// What the command line says about the profile.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// `--profile`: a name or a path.
+    pub profile: String,
+    /// `--platform`: a name or a path.
+    pub platform: Option<String>,
+    /// `--arch`.
+    pub arch: Option<Arch>,
+    /// `--distribution`: a name or a path.
+    pub distribution: Option<String>,
+    /// `--format`.
+    pub formats: Option<Vec<Format>>,
+    /// `--set KEY=VALUE`.
+    pub set: Vec<String>,
+    /// `--package`.
+    pub packages: Vec<String>,
+    /// `--repo ALIAS=URL`.
+    pub repositories: Vec<String>,
+    /// `--mirror FROM=TO`.
+    pub mirrors: Vec<String>,
+    /// `--strict`: warnings are faults.
+    pub strict: bool,
 }
 
-/// The files of a built-in overlay, or nothing when the program has none of that name.
-pub fn built_in_overlay(_name: &str) -> Option<&'static [BuiltInFile]> {
-    None
+/// A checked profile and what is known about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The profile.
+    pub profile: Profile,
+    /// Where its values came from.
+    pub origins: Origins,
+    /// What may be wrong.
+    pub warnings: Vec<String>,
+    /// Key blocks at hand: files beside the distribution's.
+    pub keys: Vec<Vec<u8>>,
+    /// `--mirror`: beginnings of addresses, and what stands for them.
+    pub mirrors: Vec<(String, String)>,
+}
+
+impl Loaded {
+    /// The distribution with the addresses that packages are fetched from: mirrors are in neither profile, lock nor
+    /// manifest.
+    pub fn fetched_from(&self) -> Distribution {
+        let mut distribution = self.profile.distribution.clone();
+        for repository in &mut distribution.repositories {
+            for (from, to) in &self.mirrors {
+                if let Some(rest) = repository
+                    .url
+                    .strip_prefix(from.trim_end_matches('/'))
+                    .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                {
+                    repository.url = format!("{}{rest}", to.trim_end_matches('/'));
+                    break;
+                }
+            }
+        }
+        distribution
+    }
 }

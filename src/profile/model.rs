@@ -45,6 +45,10 @@ pub struct Profile {
     pub formats: Vec<Format>,
     /// How `rowi boot` emulates the machine.
     pub emulate: Emulate,
+    /// Settings that this version checks and does not apply, by key: `preload`, `registries.mirrors`, …; secrets as
+    /// `secret:NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carried: BTreeMap<String, serde_json::Value>,
     /// Settings left out since the distribution lacks their role, and other things worth a line in the summary.
     pub notes: Vec<String>,
 }
@@ -539,6 +543,9 @@ pub enum Runtime {
 pub struct FirstBoot {
     /// `combustion`, `ignition`, `credentials`.
     pub sources: Vec<String>,
+    /// Whether the wizard on the console asks at first boot.
+    #[serde(default)]
+    pub wizard: bool,
     /// Whether the last partition and its file system grow to the disk.
     pub grow: bool,
     /// Whether `/etc/machine-id` says `uninitialized` (else it is empty).

@@ -1,0 +1,66 @@
+//! Profiles, platforms, distributions and overlays that are compiled into the program.
+
+use super::find::Kind;
+
+/// A file of an overlay that is compiled into the program.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltInFile {
+    /// Path below the overlay, without a leading slash.
+    pub path: &'static str,
+    /// Its bytes.
+    pub bytes: &'static [u8],
+    /// Whether its owner may execute it.
+    pub executable: bool,
+}
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => { &[$(($path, include_str!(concat!("../../", $path)))),*] };
+}
+
+/// Path in rowi's own folder, and text.
+const FILES: &[(&str, &str)] = files![
+    "profiles/container-host.yaml",
+    "profiles/kubic.yaml",
+    "profiles/microos.yaml",
+    "profiles/distributions/debian-rpm.yaml",
+    "profiles/distributions/opensuse-tumbleweed.yaml",
+    "profiles/platforms/raspberrypi3.yaml",
+    "profiles/platforms/vm.yaml",
+];
+
+macro_rules! overlay {
+    ($name:literal: $($path:literal $executable:literal),* $(,)?) => {
+        ($name, &[$(BuiltInFile {
+            path: $path,
+            bytes: include_bytes!(concat!("../../overlays/", $name, "/", $path)),
+            executable: $executable,
+        }),*])
+    };
+}
+
+/// Name and files of each overlay.
+const OVERLAYS: &[(&str, &[BuiltInFile])] = &[overlay!("kubic": "etc/profile.d/kubic.sh" false)];
+
+/// The files of a built-in overlay, or nothing when the program has none of that name.
+pub fn built_in_overlay(name: &str) -> Option<&'static [BuiltInFile]> {
+    OVERLAYS.iter().find(|(own, _)| *own == name).map(|(_, files)| *files)
+}
+
+/// A file by its path in rowi's own folder.
+pub(super) fn text(path: &str) -> Option<&'static str> {
+    FILES.iter().find(|(own, _)| *own == path).map(|(_, text)| *text)
+}
+
+/// The names of all built-in files of a kind.
+pub(super) fn names(kind: Kind) -> impl Iterator<Item = String> {
+    let folder = if kind.folder().is_empty() { "profiles/".to_owned() } else { format!("profiles/{}/", kind.folder()) };
+    FILES.iter().filter_map(move |(path, _)| {
+        let name = path.strip_prefix(&folder)?.strip_suffix(".yaml")?;
+        (!name.contains('/')).then(|| name.to_owned())
+    })
+}
+
+/// The names of all built-in overlays.
+pub(super) fn overlay_names() -> impl Iterator<Item = &'static str> {
+    OVERLAYS.iter().map(|(name, _)| *name)
+}

@@ -1,0 +1,276 @@
+//! What the installed system is told.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{Reader, flag, packages::Role, string, strings, word};
+use crate::profile::{Container, FirstBoot, Machine, Runtime, Selinux, Ssh, Update, find, node::Node, scalar};
+
+impl Reader<'_> {
+    pub(super) fn machine(&mut self) -> Machine {
+        let profile = self.profile;
+        let text = |key: &str| string(profile, key).unwrap_or_default();
+        self.hostname();
+        self.timezone();
+        let machine = Machine {
+            hostname: text("hostname"),
+            locale: text("locale"),
+            timezone: text("timezone"),
+            keymap: text("keymap"),
+            ntp_servers: strings(profile, "time.servers"),
+            users: self.users(),
+            ssh: ssh(profile),
+            connections: self.connections(),
+            proxy: string(profile, "network.proxy"),
+            ca_certificates: self.certificates(),
+            enable: self.units("enable"),
+            disable: self.units("disable"),
+            mask: self.units("mask"),
+            sysctl: self.sysctl(),
+            modules: strings(profile, "modules"),
+            selinux: self.selinux(),
+            container: self.container(),
+            first_boot: self.first_boot(),
+            update: self.update(),
+        };
+        self.access(&machine);
+        machine
+    }
+
+    /// Whether the distribution has no packages for a setting's role.
+    fn lacks(&self, role: &str) -> bool {
+        matches!(self.known(role), Role::Absent(_))
+    }
+
+    /// SELinux, unless the distribution has no policy.
+    pub(super) fn selinux(&self) -> Selinux {
+        let asked = string(self.profile, "selinux").and_then(|text| word(&text)).unwrap_or_default();
+        if self.lacks("selinux") { Selinux::Off } else { asked }
+    }
+
+    fn hostname(&mut self) {
+        let Some(node) = self.profile.get("hostname") else { return };
+        let name = node.as_str().unwrap_or_default();
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let sound = name.is_empty() || (name.len() <= 64 && name.split('.').all(label));
+        if !sound {
+            let message = format!("`hostname`: `{}` is no host name", name.escape_debug());
+            self.fault(&node.place, message, "letters, digits and `-`, at most 64 in all; `\"\"` leaves it to DHCP");
+        }
+    }
+
+    fn timezone(&mut self) {
+        let Some(node) = self.profile.get("timezone") else { return };
+        let name = node.as_str().unwrap_or_default();
+        let sound = !name.starts_with('/') && !name.split('/').any(|part| matches!(part, "" | "." | ".."));
+        if !sound || name.contains(char::is_whitespace) {
+            let message = format!("`timezone`: `{}` is no name of the tz database", name.escape_debug());
+            self.fault(&node.place, message, "for example `Europe/Berlin` or `UTC`");
+        }
+    }
+
+    fn units(&mut self, list: &str) -> Vec<String> {
+        let mut units = Vec::new();
+        for item in self.profile.at(&format!("services.{list}")).map(Node::items).unwrap_or_default() {
+            let Some(name) = item.as_str() else { continue };
+            let sound = !name.is_empty()
+                && name.len() < 256
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "@._-:\\".contains(c));
+            if !sound {
+                self.fault(
+                    &item.place,
+                    format!("`services.{list}`: `{}` is no unit", name.escape_debug()),
+                    "for example `sshd.service`",
+                );
+            }
+            units.push(if name.contains('.') { name.to_owned() } else { format!("{name}.service") });
+        }
+        units
+    }
+
+    fn sysctl(&self) -> BTreeMap<String, String> {
+        let entries = self.profile.get("sysctl").map(Node::entries).unwrap_or_default();
+        entries.iter().filter_map(|(key, value)| Some((key.name.clone(), value.as_str()?.to_owned()))).collect()
+    }
+
+    fn certificates(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        for item in self.profile.get("ca_certificates").map(Node::items).unwrap_or_default() {
+            let Some(text) = item.as_str() else { continue };
+            let pem = if text.contains("-----BEGIN") {
+                Ok(text.to_owned())
+            } else {
+                find::read(&find::beside(&item.place, text)).map(|found| found.text)
+            };
+            match pem {
+                Ok(pem) if pem.contains("PRIVATE KEY") => {
+                    self.fault(
+                        &item.place,
+                        "`ca_certificates` holds a private key",
+                        "give the certificate alone; the key stays where it is",
+                    );
+                }
+                Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => all.push(pem),
+                Ok(_) => self.fault(&item.place, "`ca_certificates`: no certificate in PEM", ""),
+                Err(cause) => self.fault(&item.place, format!("`ca_certificates`: cannot read `{text}`: {cause}"), ""),
+            }
+        }
+        all
+    }
+
+    fn container(&mut self) -> Container {
+        let mut runtimes: Vec<Runtime> = Vec::new();
+        for item in self.profile.at("container.runtimes").map(Node::items).unwrap_or_default() {
+            let Some(name) = item.as_str() else { continue };
+            for name in self.runtime(name, item) {
+                if let Some(runtime) = word(&name).filter(|runtime| !runtimes.contains(runtime)) {
+                    runtimes.push(runtime);
+                }
+            }
+        }
+        self.mirrors(&runtimes);
+        Container {
+            runtimes,
+            low_level: string(self.profile, "container.low_level"),
+            search_registries: strings(self.profile, "registries.search"),
+        }
+    }
+
+    /// The runtime itself, or those whose roles stand in for it.
+    fn runtime(&mut self, name: &str, item: &Node) -> Vec<String> {
+        let role = format!("container.{name}");
+        if let Some(stand_ins) = self.replaced.get(&role) {
+            return stand_ins.iter().filter_map(|role| role.strip_prefix("container.").map(str::to_owned)).collect();
+        }
+        let selected = strings(self.profile, "packages.roles").contains(&role);
+        if !selected && self.known(&role) != Role::Unknown {
+            let message = format!("`container.runtimes` names `{name}`, and role `{role}` is not selected");
+            self.fault(&item.place, message, &format!("`packages: {{roles: [{role}]}}`"));
+        }
+        vec![name.to_owned()]
+    }
+
+    fn mirrors(&mut self, runtimes: &[Runtime]) {
+        let mirrors = self.profile.at("registries.mirrors").map(Node::entries).unwrap_or_default();
+        for (key, _) in mirrors {
+            if runtimes.contains(&Runtime::Docker) && key.name != "docker.io" {
+                let message =
+                    format!("`registries.mirrors` names `{}`, and dockerd can mirror `docker.io` only", key.name);
+                let hint = "runtime `podman`, or `preload:` the images, or name the mirror in the image's name";
+                self.fault(&key.place, message, hint);
+            }
+        }
+    }
+
+    fn first_boot(&mut self) -> FirstBoot {
+        let mut sources = strings(self.profile, "first_boot.sources");
+        if self.lacks("first_boot") {
+            sources.retain(|source| source == "credentials");
+        }
+        FirstBoot {
+            sources,
+            wizard: self.wizard(),
+            grow: flag(self.profile, "first_boot.grow").unwrap_or(false),
+            machine_id_uninitialized: string(self.profile, "first_boot.machine_id").as_deref() != Some("absent"),
+        }
+    }
+
+    fn wizard(&self) -> bool {
+        let asked = match string(self.profile, "first_boot.wizard").as_deref() {
+            Some("true") => true,
+            Some("auto") => !self
+                .profile
+                .get("users")
+                .map(Node::entries)
+                .unwrap_or_default()
+                .iter()
+                .any(|(_, user)| super::users::lets_in(user)),
+            _ => false,
+        };
+        let selected = strings(self.profile, "packages.roles").iter().any(|role| role == "first_boot");
+        asked && selected && !self.lacks("first_boot")
+    }
+
+    fn update(&mut self) -> Update {
+        let node = self.profile.get("update");
+        let method = string(self.profile, "update.method").filter(|method| method != "off");
+        let mut settings: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+        for (key, value) in node.map(Node::entries).unwrap_or_default() {
+            if !matches!(key.name.as_str(), "method" | "schedule") {
+                settings.insert(key.name.clone(), value.to_json());
+            }
+        }
+        Update {
+            method: method.filter(|_| !self.lacks("transactional-update")),
+            schedule: string(self.profile, "update.schedule").unwrap_or_else(|| "daily".into()),
+            settings,
+        }
+    }
+
+    /// An image that nobody can ever log in to is a mistake unless the profile says that it is not.
+    fn access(&mut self, machine: &Machine) {
+        let by_user = machine.users.values().any(|user| user.password_hash.is_some() || !user.ssh_keys.is_empty());
+        let later = machine.first_boot.wizard || !machine.first_boot.sources.is_empty();
+        if by_user || string(self.profile, "access").as_deref() == Some("none") {
+            return;
+        }
+        if later {
+            let mut ways: Vec<String> = machine
+                .first_boot
+                .sources
+                .iter()
+                .map(|source| match source.as_str() {
+                    "credentials" => "give a systemd credential such as ssh.authorized_keys.root".into(),
+                    source => format!("give {source} a configuration"),
+                })
+                .collect();
+            ways.extend(machine.first_boot.wizard.then(|| "answer the wizard on the console".into()));
+            return self.notes.push(format!("nobody can log in until first boot: {}", ways.join(", or ")));
+        }
+        let place = self.profile.get("users").unwrap_or(self.profile).place.clone();
+        let hint = "`users: {root: {ssh_keys: [~/.ssh/id_ed25519.pub]}}`, a source in `first_boot.sources`, or `access: none` if that is wanted";
+        self.fault(
+            &place,
+            "nobody can log in to this image: no user has a key or password, and nothing configures it at first boot",
+            hint,
+        );
+    }
+
+    /// Whether a file is there for the build.
+    pub(super) fn present(&mut self, key: &str, item: &Node, path: &Path) {
+        if let Err(error) = fs_err::metadata(path) {
+            let cause = if error.kind() == std::io::ErrorKind::NotFound {
+                "there is no such file".into()
+            } else {
+                error.to_string()
+            };
+            self.fault(
+                &item.place,
+                format!("`{key}`: cannot read `{}`: {cause}", path.display()),
+                "relative paths are relative to the file that holds them",
+            );
+        }
+    }
+
+    /// Seconds of a time.
+    pub(super) fn seconds(node: &Node, key: &str) -> u64 {
+        string(node, key).and_then(|text| scalar::time(&text)).unwrap_or(0)
+    }
+}
+
+fn ssh(profile: &Node) -> Ssh {
+    let root_login = match string(profile, "ssh.root_login").as_deref() {
+        Some("password") => "yes",
+        Some("off") => "no",
+        _ => "prohibit-password",
+    };
+    Ssh {
+        enabled: flag(profile, "ssh.enabled").unwrap_or(false),
+        root_login: root_login.into(),
+        password_login: flag(profile, "ssh.password_login").unwrap_or(false),
+    }
+}

@@ -1,0 +1,150 @@
+//! Merged trees in, a [`Profile`] out; what does not fit together becomes faults, all of them at once.
+
+mod distribution;
+mod files;
+mod layout;
+mod machine;
+mod network;
+mod packages;
+mod users;
+
+pub(super) use distribution::substitute;
+
+use std::collections::BTreeMap;
+
+use super::{Choice, Place, Profile, merge::Target, node::Node};
+use crate::report::Diagnostic;
+
+/// Settings that this version checks and carries, but does not apply.
+const CARRIED: &[&str] = &[
+    "preload",
+    "kubernetes.config",
+    "registries.mirrors",
+    "registries.credentials",
+    "registries.verify",
+    "logging.forward",
+];
+
+/// Reads the three trees; holds what is found on the way.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    /// The merged profile.
+    pub(super) profile: &'a Node,
+    /// The platform, with the profile's changes.
+    pub(super) platform: &'a Node,
+    /// The distribution.
+    pub(super) distribution: &'a Node,
+    /// For which machine.
+    pub(super) target: &'a Target,
+    /// The command line.
+    pub(super) choice: &'a Choice,
+    /// What is wrong.
+    pub(super) faults: Vec<Diagnostic>,
+    /// What may be wrong.
+    pub(super) warnings: Vec<String>,
+    /// What is worth a line in the summary.
+    pub(super) notes: Vec<String>,
+    /// Roles that others stand in for.
+    pub(super) replaced: BTreeMap<String, Vec<String>>,
+}
+
+impl Reader<'_> {
+    /// Everything.
+    pub(super) fn read(&mut self) -> Profile {
+        let profile = self.profile;
+        let text = |key: &str| string(profile, key).unwrap_or_default();
+        let packages = self.packages();
+        let machine = self.machine();
+        Profile {
+            name: text("name"),
+            summary: text("summary"),
+            platform: self.target.platform.clone(),
+            distribution: self.distribution(),
+            arch: self.target.arch,
+            version: string(profile, "version").filter(|version| version != "auto"),
+            packages,
+            layout: self.layout(),
+            boot: self.boot(),
+            overlays: self.overlays(),
+            files: self.files(),
+            scripts: self.scripts(),
+            checks: self.checks(),
+            formats: self.formats(),
+            emulate: self.emulate(),
+            machine,
+            carried: self.carried(),
+            notes: std::mem::take(&mut self.notes),
+        }
+    }
+
+    fn carried(&mut self) -> BTreeMap<String, serde_json::Value> {
+        for (key, value) in self.profile.at("registries.credentials").map(Node::entries).unwrap_or_default() {
+            if value.as_str().is_some() {
+                let message = format!("`registries.credentials.{}` is written out in the file", key.name);
+                self.doubt(
+                    &value.place,
+                    message,
+                    "write `{secret: NAME}` and give it with `--secret NAME=env:VARIABLE`",
+                );
+            }
+        }
+        for key in CARRIED {
+            let filled = |node: &Node| {
+                !(node.items().is_empty() && node.entries().is_empty())
+                    || node.as_str().is_some_and(|text| !text.is_empty())
+            };
+            if self.profile.at(key).is_some_and(filled) {
+                self.notes.push(format!("`{key}` is checked, but not applied by this version"));
+            }
+        }
+        CARRIED.iter().filter_map(|key| Some(((*key).to_owned(), hidden(key, self.profile.at(key)?)))).collect()
+    }
+
+    fn fault(&mut self, place: &Place, message: impl Into<String>, hint: &str) {
+        let fault = Diagnostic::at(place.clone(), message);
+        self.faults.push(if hint.is_empty() { fault } else { fault.hint(hint) });
+    }
+
+    /// A warning; with `--strict` a fault.
+    fn doubt(&mut self, place: &Place, message: String, hint: &str) {
+        if self.choice.strict {
+            return self.fault(place, message, hint);
+        }
+        let hint = if hint.is_empty() { String::new() } else { format!(": {hint}") };
+        self.warnings.push(format!("{message} ({place}){hint}"));
+    }
+}
+
+/// A value for machines; credentials that are written out are not in it.
+fn hidden(key: &str, node: &Node) -> serde_json::Value {
+    let mut value = node.to_json();
+    if key == "registries.credentials"
+        && let Some(all) = value.as_object_mut()
+    {
+        for text in all.values_mut().filter(|text| !text.as_str().is_some_and(|text| text.starts_with("secret:"))) {
+            *text = "secret".into();
+        }
+    }
+    value
+}
+
+/// A scalar's text.
+fn string(node: &Node, key: &str) -> Option<String> {
+    node.at(key)?.as_str().map(str::to_owned)
+}
+
+/// A list's texts.
+fn strings(node: &Node, key: &str) -> Vec<String> {
+    let items = node.at(key).map(Node::items).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+/// A boolean.
+fn flag(node: &Node, key: &str) -> Option<bool> {
+    node.at(key)?.as_str()?.parse().ok()
+}
+
+/// A word that serde knows as an enum's value.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(text.into())).ok()
+}
