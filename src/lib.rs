@@ -34,8 +34,9 @@ pub mod image;
 // 7. Is it right.
 pub mod verify;
 
-// What people call, and what runs the results.
+// The stages joined, what people call, and what runs the results.
 pub mod boot;
+pub mod build;
 pub mod cli;
 
 // Under everything.

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: the inner half enters its namespaces while there is one thread.
-    rowi::sandbox::inside::main(|_| ExitCode::from(2)).unwrap_or(ExitCode::SUCCESS)
+    rowi::sandbox::inside::main(rowi::build::inside::main).unwrap_or_else(rowi::cli::run)
 }

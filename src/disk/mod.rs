@@ -1,9 +1,30 @@
 //! 6a. The bytes: a checked tree and a layout become a [`Disk`], a list of extents whose offsets are known before
 //! the first byte is written. It knows nothing of packages and needs no privilege.
+//!
+//! ```text
+//! tree ─→ layout (cut into subvolumes) ─→ btrfs ┐
+//! ESP files ────────────────────────────→ fat   ├─→ extents
+//! boot.img, core.img ───────────────────→ bios  │
+//! partitions ─→ partition (places) ─→ gpt | mbr ┘
+//! ```
 
+mod bios;
 pub mod btrfs;
+mod error;
+mod fat;
+mod gpt;
+mod lay_out;
+mod layout;
+mod mbr;
+mod partition;
 mod reader;
+mod sparse;
+#[cfg(test)]
+mod tests;
 
+pub use bios::BiosError;
+pub use error::Error;
+pub use lay_out::lay_out;
 pub use reader::Reader;
 
 use std::collections::BTreeMap;

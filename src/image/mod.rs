@@ -83,16 +83,27 @@ pub fn write(disk: &Disk, format: Format, path: &Path, report: &Report) -> Resul
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = named_file(folder).map_err(failed)?;
     let file = fs_err::File::from_parts(temporary.as_file().try_clone().map_err(failed)?, path);
-    match format {
-        Format::Raw => raw::write(disk, &file),
-        Format::Qcow2 => qcow2::write(disk, &file, &progress(disk, path, report)),
-        Format::RawXz | Format::RawZst => return Err(Error::Format(format)),
+    if matches!(format, Format::RawXz | Format::RawZst) {
+        return Err(Error::Format(format));
     }
-    .map_err(failed)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    write_to(disk, format, &file, &name, report).map_err(failed)?;
     temporary.persist(path).map_err(|error| failed(error.error))?;
     let metadata = file.metadata().map_err(failed)?;
     let allocated = std::os::unix::fs::MetadataExt::blocks(&metadata) * 512;
     Ok(Written { path: path.to_owned(), format, length: metadata.len(), allocated })
+}
+
+/// Writes `disk` into an empty file that is open already; `name` is for progress.
+///
+/// # Errors
+/// A content cannot be read, the host cannot write, or `Unsupported` for a format of later versions.
+pub fn write_to(disk: &Disk, format: Format, file: &fs_err::File, name: &str, report: &Report) -> io::Result<()> {
+    match format {
+        Format::Raw => raw::write(disk, file),
+        Format::Qcow2 => qcow2::write(disk, file, &progress(disk, name, report)),
+        Format::RawXz | Format::RawZst => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 fn named_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
@@ -102,9 +113,9 @@ fn named_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".rowi-").permissions(permissions).tempfile_in(folder)
 }
 
-fn progress<'a>(disk: &Disk, path: &Path, report: &'a Report) -> impl Fn(u64) + Sync + 'a {
+fn progress<'a>(disk: &Disk, name: &str, report: &'a Report) -> impl Fn(u64) + Sync + 'a {
     let total = disk.extents.iter().map(|extent| extent.content.len()).sum();
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.to_owned();
     let sum = AtomicU64::new(0);
     move |bytes| {
         let done = sum.fetch_add(bytes, Ordering::Relaxed) + bytes;

@@ -3,6 +3,7 @@
 //! Making a plan does no I/O: the same profile, lock and inputs give the same plan, byte for byte. What only the
 //! tree can decide (sizes, numeric ids, the kernel's version) is a rule that a later stage applies.
 
+pub mod layout;
 mod make;
 mod model;
 

@@ -113,7 +113,7 @@ fn enter(orders: &Orders, args: Vec<String>) -> Result<Inside, Fault> {
     fchdir(work_folder()).map_err(at(Step::Ids))?;
     system::unshare(others).map_err(at(Step::Namespaces))?;
     rustix::system::sethostname(b"localhost").map_err(at(Step::Namespaces))?;
-    mounts::private().map_err(at(Step::Mounts))?;
+    mounts::private().and_then(|()| mounts::reach_work()).map_err(at(Step::Mounts))?;
     first_process(orders.procfs).map_err(at(Step::Namespaces))?;
     rehearse(orders.procfs)?;
     say(&Message::Ready).map_err(at(Step::Namespaces))?;

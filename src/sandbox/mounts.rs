@@ -25,6 +25,9 @@ use super::Procfs;
 /// Device nodes that are the host's.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// Where the inner half sees its work folder; every host has this folder (hier(7)).
+const WORK: &str = "/tmp";
+
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -107,6 +110,15 @@ pub(super) fn process_files(procfs: Procfs) -> io::Result<OwnedFd> {
 /// Keeps mounts made here from going anywhere else.
 pub(super) fn private() -> io::Result<()> {
     Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+}
+
+/// Gives the working directory a path that everyone may walk, [`WORK`], and goes there: the host's own way to it may
+/// lead through folders that root inside may not enter, and libraries turn relative paths into absolute ones.
+pub(super) fn reach_work() -> io::Result<()> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let here = open_tree(CWD, ".", flags)?;
+    move_mount(&here, "", CWD, WORK, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    Ok(chdir(WORK)?)
 }
 
 /// Makes a folder this process's root, with the mounts in it and nothing of the old one reachable.

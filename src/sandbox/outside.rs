@@ -121,21 +121,32 @@ pub fn run_inside(
     let orders = Orders { procfs: means.procfs, caller: std::process::id(), kept: kept.len() };
     let mut given = vec![theirs.as_fd(), work];
     given.extend(kept);
-    let mut child = spawn(means, &orders, args, &given).map_err(start)?;
+    let mut child = Killed(spawn(means, &orders, args, &given).map_err(start)?);
     drop(theirs);
-    let stderr = collect(child.stderr.take());
-    let set_up = introduce(means, &child, ours);
+    let stderr = collect(child.0.stderr.take());
+    let set_up = introduce(means, &child.0, ours);
     if set_up.is_ok() {
-        hear(child.stdout.take(), &mut on_line).map_err(|source| Error::io("hear the sandbox", source))?;
+        hear(child.0.stdout.take(), &mut on_line).map_err(|source| Error::io("hear the sandbox", source))?;
     } else {
-        let _ = child.kill();
+        let _ = child.0.kill();
     }
-    let status = child.wait().map_err(|source| Error::io("wait for the sandbox", source))?;
+    let status = child.0.wait().map_err(|source| Error::io("wait for the sandbox", source))?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     let finished = Finished { code, stderr: stderr.join().unwrap_or_default() };
     match set_up? {
         true => Ok(finished),
         false => Err(Error::Ended { code, said: tail(&finished.stderr) }),
+    }
+}
+
+/// An inner half that does not outlive its caller's interest: an unwinding build clears up after it is gone.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both do nothing where it has been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,6 +1,187 @@
-//! 5b. What makes the installed packages the system that was asked for: each file of this module is one concern, and
-//! turns the plan and the tree into changes.
+//! 5b. What makes the installed packages the system that was asked for.
+//!
+//! ```text
+//! scan ─→ configure: changes ─→ apply on disk ─→ programs of the root: presets, initrd, GRUB
+//!                                                   └→ scan, normalise ─→ finish: changes ─→ Contents
+//! ```
+//!
+//! Each file is one concern, a function from the plan and the tree to [`Change`]s. What programs of the root must see
+//! is written to disk before they run; what they must not see (`/etc/fstab`) or cannot make is changed in the tree.
 
+mod accounts;
+mod apply;
 mod change;
+mod error;
+mod files;
+mod first_boot;
+mod fstab;
+mod grub;
+mod identity;
+mod initrd;
+mod machine;
+mod network;
+mod programs;
+mod repositories;
+mod services;
+mod snapper;
+
+use std::{collections::BTreeMap, path::Path};
 
 pub use change::Change;
+pub use error::Error;
+
+use crate::{
+    disk::Contents,
+    plan::Plan,
+    profile::ScriptTime,
+    report::Report,
+    root::{self, Assembled, Runner},
+    tree::{Content, Kind, Node, RelPath, Time, Tree},
+};
+use change::apply_to_tree;
+
+/// A finished system.
+#[derive(Debug)]
+pub struct System {
+    /// What the disk is made of.
+    pub contents: Contents,
+    /// The version in the results' names.
+    pub version: String,
+}
+
+/// Values of secrets that the plan names.
+pub type Secrets = BTreeMap<String, String>;
+
+/// Makes what was installed the system of the plan. Runs inside the sandbox's namespace, after [`root::assemble`].
+/// `inputs` is the folder of the user's files by SHA-256.
+///
+/// # Errors
+/// A program of the root fails, something that the plan needs is not in the root, or the system refuses something.
+pub fn finish(
+    plan: &Plan,
+    secrets: &Secrets,
+    inputs: &Path,
+    assembled: &Assembled,
+    root: &Path,
+    runner: &mut dyn Runner,
+    report: &Report,
+) -> Result<System, Error> {
+    let mut programs = programs::Programs { plan, inputs, runner, report };
+    programs.scripts(ScriptTime::Packages)?;
+    report.stage("configure");
+    let tree = scan(root)?;
+    let changes = configure(plan, secrets, inputs, &tree)?;
+    apply::apply(&changes, root)?;
+    programs.presets()?;
+    programs.scripts(ScriptTime::Last)?;
+    report.stage("initrd");
+    programs.initrds(&tree)?;
+    let bios = programs.bios_core(&tree)?;
+    let mut tree = scan(root)?;
+    root::normalise(&mut tree, plan.epoch);
+    assembled.restore_devices(&mut tree);
+    initrd::compress(&mut tree, plan)?;
+    let changes = last(plan, &tree);
+    apply_to_tree(&mut tree, changes, time(plan));
+    let bios = bios.map(|core| grub::bios(&tree, plan, &core)).transpose()?;
+    let contents = Contents { esp: grub::esp(plan, &tree), bios, tree };
+    let version = identity::version(plan, &contents.tree);
+    Ok(System { contents, version })
+}
+
+fn scan(root: &Path) -> Result<Tree, Error> {
+    root::scan(root).map_err(|source| Error::Io { what: "read the root", source })
+}
+
+/// What programs of the root are to see.
+fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Result<Vec<Change>, Error> {
+    let concerns = [
+        identity::changes,
+        machine::changes,
+        repositories::changes,
+        snapper::changes,
+        services::changes,
+        initrd::changes,
+        grub::scripts,
+    ];
+    let mut changes: Vec<Change> = concerns.iter().flat_map(|concern| concern(plan, tree)).collect();
+    changes.extend(network::changes(plan, secrets, tree));
+    changes.extend(accounts::changes(plan, secrets, tree)?);
+    changes.extend(files::changes(plan, inputs, tree)?);
+    Ok(changes)
+}
+
+/// What comes after the last program.
+fn last(plan: &Plan, tree: &Tree) -> Vec<Change> {
+    [fstab::changes, first_boot::changes, grub::changes].iter().flat_map(|concern| concern(plan, tree)).collect()
+}
+
+/// The time of everything that this module makes.
+fn time(plan: &Plan) -> Time {
+    Time { seconds: plan.epoch.0, nanos: 0 }
+}
+
+/// A text file of root's.
+fn put_text(plan: &Plan, path: &str, mode: u32, text: &str) -> Change {
+    Change::Put(at(path), Node::file(text.into(), mode, time(plan)))
+}
+
+/// A symbolic link of root's.
+fn put_link(plan: &Plan, path: &str, target: &str) -> Change {
+    Change::Put(at(path), Node::symlink(target, time(plan)))
+}
+
+/// A folder of root's, unless there is one.
+fn put_folder(plan: &Plan, tree: &Tree, path: &str, mode: u32) -> Option<Change> {
+    let is_there = tree.at(path).is_some_and(|node| node.kind == Kind::Directory);
+    (!is_there).then(|| Change::Put(at(path), Node::directory(mode, time(plan))))
+}
+
+/// A path that the code itself names, or that the profile was checked to hold.
+fn at(path: &str) -> RelPath {
+    RelPath::new(path).unwrap_or_default()
+}
+
+/// A path of the distribution's by use, or the usual one.
+fn path_of<'a>(plan: &'a Plan, usage: &str, usual: &'a str) -> &'a str {
+    plan.paths.get(usage).map_or(usual, String::as_str)
+}
+
+/// The content of a regular file, links on the way followed within the tree.
+fn content<'tree>(tree: &'tree Tree, path: &str) -> Option<&'tree Content> {
+    let mut path = RelPath::new(path).ok()?;
+    for _ in 0..8 {
+        match &tree.get(&path)?.kind {
+            Kind::File { content, .. } => return Some(content),
+            Kind::Symlink { target } if target.starts_with(b"/") => path = RelPath::new(target).ok()?,
+            Kind::Symlink { target } => path = climb(&path.parent()?, target)?,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// `target` from `folder`, with `..` that stay in the root.
+fn climb(folder: &RelPath, target: &[u8]) -> Option<RelPath> {
+    let mut path = folder.clone();
+    for part in target.split(|&byte| byte == b'/') {
+        path = match part {
+            b".." => path.parent().unwrap_or_default(),
+            part => path.join(part).ok()?,
+        };
+    }
+    Some(path)
+}
+
+/// The text of a regular file.
+fn text(tree: &Tree, path: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&content(tree, path)?.read().ok()?).into_owned())
+}
+
+/// Versions of the kernels in the tree, sorted.
+fn kernels(tree: &Tree) -> Vec<String> {
+    let folder = at("usr/lib/modules");
+    let names =
+        tree.children(&folder).filter(|(path, _)| path.join("modules.dep").is_ok_and(|it| tree.get(&it).is_some()));
+    names.map(|(path, _)| String::from_utf8_lossy(path.file_name()).into_owned()).collect()
+}

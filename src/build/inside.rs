@@ -1,0 +1,181 @@
+//! The inner half: in the sandbox's namespaces, packages become a root, the root a disk, the disk the results.
+//!
+//! It has no other path than its work folder, which is its working directory; results go to files that it was handed
+//! open. Everything that it says goes to standard output as [`Line`]s.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use super::job::{INPUTS, Job, Line, Made, PACKAGES};
+use crate::{
+    disk, image,
+    report::{Event, Exit, Explain, Report},
+    root::{self, Assembled},
+    rpm::signature::Keyring,
+    sandbox::{Inside, Server},
+    system,
+};
+
+const ROOT: &str = "root";
+const STAGING: &str = "staging";
+const SPOOL: &str = "spool";
+
+/// Progress is told no more often than this.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// The argument that makes the inner half do a build.
+pub const BUILD: &str = "build";
+
+/// The life of the inner half of a build, for `main`.
+pub fn main(inside: Inside) -> ExitCode {
+    if inside.args.first().map(String::as_str) != Some(BUILD) {
+        return ExitCode::from(2);
+    }
+    let exit = match build(inside) {
+        Ok(made) => {
+            say(&Line::Done { made });
+            None
+        }
+        Err(failure) => {
+            let exit = failure.exit;
+            say(&Line::Failed { exit, diagnostics: failure.diagnostics });
+            Some(exit as u8)
+        }
+    };
+    exit.map_or(ExitCode::SUCCESS, ExitCode::from)
+}
+
+/// An error on its way out of the sandbox.
+struct Failure {
+    exit: Exit,
+    diagnostics: Vec<crate::report::Diagnostic>,
+}
+
+impl<E: Explain> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { exit: error.exit(), diagnostics: error.diagnostics() }
+    }
+}
+
+/// What the system refused of the inner half's own.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what}")]
+struct Host {
+    what: &'static str,
+    source: io::Error,
+}
+
+impl Explain for Host {
+    fn exit(&self) -> Exit {
+        Exit::Host
+    }
+}
+
+/// Marks an error of the system's with what was to be done.
+fn host(what: &'static str) -> impl Fn(io::Error) -> Host {
+    move |source| Host { what, source }
+}
+
+fn build(inside: Inside) -> Result<Made, Failure> {
+    let mut kept = inside.kept.into_iter();
+    let job = kept.next().ok_or_else(|| host("read the job")(io::ErrorKind::InvalidInput.into()))?;
+    let job: Job = serde_json::from_reader(io::BufReader::new(std::fs::File::from(job)))
+        .map_err(|error| host("read the job")(error.into()))?;
+    for folder in [ROOT, STAGING, SPOOL] {
+        fs_err::create_dir(folder).map_err(host("make the root's folder"))?;
+    }
+    limit_processors(job.jobs).map_err(host("choose processors"))?;
+    // Before there is a second thread.
+    let mut server =
+        Server::for_scriptlets(Path::new(ROOT), inside.procfs).map_err(host("enter the root in the sandbox"))?;
+    let report = report();
+    let plan = &job.plan;
+    let assembled = assemble(&job, &mut server, &report)?;
+    let secrets = &job.secrets;
+    let system = system::finish(plan, secrets, Path::new(INPUTS), &assembled, Path::new(ROOT), &mut server, &report)?;
+    drop(server);
+    report.stage("write");
+    let disk = disk::lay_out(&system.contents, plan, Path::new(SPOOL), &report)?;
+    for (format, file) in plan.outputs.iter().zip(kept) {
+        let file = fs_err::File::from_parts(file.into(), format.as_str());
+        image::write_to(&disk, *format, &file, format.as_str(), &report).map_err(host("write the image"))?;
+    }
+    Ok(made(&assembled, system.version))
+}
+
+fn assemble(job: &Job, server: &mut Server, report: &Report) -> Result<Assembled, root::Error> {
+    report.stage("install");
+    let plan = &job.plan;
+    let install = plan.install.clone();
+    let settings = root::Settings { install, epoch: plan.epoch, keys: keyring(job), no_scriptlets: false };
+    let packages: Vec<_> = (0..plan.packages.len()).map(|at| Path::new(PACKAGES).join(at.to_string())).collect();
+    root::assemble(&packages, &settings, Path::new(ROOT), Path::new(STAGING), server, report)
+}
+
+/// The keys that the plan lists, whatever else lies in their files.
+fn keyring(job: &Job) -> Keyring {
+    let mut ring = Keyring::default();
+    for block in &job.keys {
+        // A file without a key that can be read has no trusted one.
+        let _ = ring.add(block, "the repository");
+    }
+    ring.retain(|fingerprint| job.plan.keys.iter().any(|key| key.is(fingerprint)));
+    ring
+}
+
+fn made(assembled: &Assembled, version: String) -> Made {
+    let mut packages: Vec<String> = assembled.installed.iter().map(root::Installed::nvra).collect();
+    packages.sort();
+    let (allowed, failures) = assembled.failures.iter().partition::<Vec<_>, _>(|failure| failure.allowed.is_some());
+    let shown = |failure: &root::Failure| match &failure.allowed {
+        Some(reason) => format!("{} of {}: {reason}", failure.scriptlet, failure.package),
+        None => format!("{} of {}: {}", failure.scriptlet, failure.package, failure.end),
+    };
+    Made {
+        version,
+        packages,
+        allowed_failures: allowed.into_iter().map(shown).collect(),
+        failures: failures.into_iter().map(shown).collect(),
+        files: assembled.files,
+    }
+}
+
+/// Keeps this process and all that it starts on the first processors of those that it may use.
+fn limit_processors(jobs: Option<usize>) -> io::Result<()> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let Some(jobs) = jobs else { return Ok(()) };
+    let allowed = sched_getaffinity(None)?;
+    let mut chosen = CpuSet::new();
+    (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).take(jobs.max(1)).for_each(|cpu| chosen.set(cpu));
+    Ok(sched_setaffinity(None, &chosen)?)
+}
+
+/// Sends events out, progress now and then.
+fn report() -> Report {
+    let last: Mutex<Option<Instant>> = Mutex::new(None);
+    Report::new(move |event| {
+        if let Event::Progress { done, total, .. } = &event
+            && done != total
+        {
+            let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if last.is_some_and(|last| last.elapsed() < PROGRESS) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        say(&Line::Event { event });
+    })
+}
+
+/// The other half may be gone; then this one ends by itself.
+fn say(line: &Line) {
+    if let Ok(mut text) = serde_json::to_vec(line) {
+        text.push(b'\n');
+        let _ = io::stdout().lock().write_all(&text);
+    }
+}

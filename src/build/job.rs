@@ -1,0 +1,60 @@
+//! What the two halves of a build say to each other.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    plan::Plan,
+    report::{Diagnostic, Event, Exit},
+};
+
+/// Folder of package files below the work folder; named by the package's place in the plan.
+pub(super) const PACKAGES: &str = "packages";
+/// Folder of the user's files below the work folder, by SHA-256.
+pub(super) const INPUTS: &str = "inputs";
+
+/// What the inner half is to do. Its descriptors are this job, then one open file for each output of the plan.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) plan: Plan,
+    /// Files with the keys that the plan lists by fingerprint.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// Processors that it may use; nothing: all.
+    pub(super) jobs: Option<usize>,
+    /// Values of secrets that the plan names. Never written anywhere but into the image.
+    pub(super) secrets: BTreeMap<String, String>,
+}
+
+/// One line that the inner half writes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "kebab-case")]
+pub(super) enum Line {
+    /// Something for the report.
+    Event {
+        event: Event,
+    },
+    /// The end of a build that failed.
+    Failed {
+        exit: Exit,
+        diagnostics: Vec<Diagnostic>,
+    },
+    Done {
+        made: Made,
+    },
+}
+
+/// What the inner half made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Made {
+    /// The version in the results' names.
+    pub(super) version: String,
+    /// As `rpm -qa` lists them, sorted.
+    pub(super) packages: Vec<String>,
+    /// Scriptlets that failed as the distribution knows, with the reason.
+    pub(super) allowed_failures: Vec<String>,
+    /// Other scriptlets that failed.
+    pub(super) failures: Vec<String>,
+    /// Files of the root.
+    pub(super) files: u64,
+}

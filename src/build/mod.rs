@@ -1,0 +1,124 @@
+//! The stages joined: what is asked becomes files in the output folder.
+//!
+//! ```text
+//! choose   profile ─→ repo ─→ solve | lock            in the caller's process, touches nothing
+//! plan     fetch ─→ inputs ─→ plan
+//! inside   root ─→ system ─→ disk ─→ image            in the sandbox, owns files as anyone
+//! results  names, digests, manifest ─→ verify
+//! ```
+//!
+//! The inner half is this program again ([`crate::sandbox`]); it gets a [`job::Job`] and open files, and answers with
+//! events and what it made. It sees no path but those of its work folder.
+
+mod choose;
+mod error;
+pub mod inside;
+mod job;
+mod outside;
+mod results;
+mod secrets;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    cache::Cache,
+    inputs,
+    plan::{self, Plan},
+    profile::{self, Loaded},
+    repo,
+    report::Report,
+    sandbox,
+    units::Epoch,
+    verify,
+};
+
+pub use choose::{Chosen, Packages, choose, lock_path, packages};
+pub use error::Error;
+pub use results::{Built, ResultFile};
+
+/// What the command line says about a build.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Which profile, platform, distribution, and what is changed about them.
+    pub choice: profile::Choice,
+    /// Where results go.
+    pub output: PathBuf,
+    /// Where the cache is; nothing: the user's.
+    pub cache: Option<PathBuf>,
+    /// Where half-made things lie; nothing: in the cache.
+    pub work: Option<PathBuf>,
+    /// Whether the packages are those of the lock file.
+    pub locked: bool,
+    /// Whether the network may not be used.
+    pub offline: bool,
+    /// Whether signatures are not looked at.
+    pub no_signatures: bool,
+    /// Whether any scriptlet that fails and is not on the distribution's list ends the build.
+    pub strict_scriptlets: bool,
+    /// Whether the finished image is not verified.
+    pub no_verify: bool,
+    /// Processors that the build may use; nothing: all.
+    pub jobs: Option<usize>,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<Epoch>,
+    /// Values of `{secret: NAME}`.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// Builds an image.
+///
+/// # Errors
+/// Whatever a stage says; the output folder is then as it was.
+pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
+    let mut loaded = profile::load(&options.choice)?;
+    let secrets = secrets::take(&mut loaded.profile, &options.secrets)?;
+    let means = sandbox::probe()?;
+    let cache = open_cache(options, &means)?;
+    let chosen = choose(&loaded, options, &cache, report)?;
+    report.stage("fetch");
+    outside::room(&chosen, &loaded.profile, &cache, options, report)?;
+    let packages = packages(chosen, &loaded, options, &cache, report)?;
+    let work = outside::Work::make(options.work.as_deref(), &cache, &means)?;
+    let plan = make_plan(options, &loaded, &packages, &work)?;
+    let results = results::Files::create(&options.output, &plan)?;
+    let job = job::Job { plan, keys: packages.keys, jobs: options.jobs, secrets };
+    let made = outside::run(&job, &packages.files, &results, &work, &means, report)?;
+    let built = results.keep(&job.plan, made, report)?;
+    if !options.no_verify {
+        report.stage("verify");
+        check(&built)?;
+    }
+    Ok(built)
+}
+
+/// Opens the cache and removes what builds left that were killed.
+fn open_cache(options: &Options, means: &sandbox::Means) -> Result<Cache, Error> {
+    let folder = options.cache.clone().map_or_else(Cache::default_folder, Ok)?;
+    let cache = Cache::open(folder)?;
+    outside::sweep(&cache, means);
+    Ok(cache)
+}
+
+fn make_plan(options: &Options, loaded: &Loaded, packages: &Packages, work: &outside::Work) -> Result<Plan, Error> {
+    let inputs = inputs::resolve(&loaded.profile, &work.inputs())?;
+    let epoch = options.epoch.unwrap_or(packages.epoch);
+    let how = plan::Options { epoch, strict_scriptlets: options.strict_scriptlets };
+    Ok(plan::plan(&loaded.profile, packages.list.clone(), &inputs, how))
+}
+
+/// Reads the first result back and holds it against every promise.
+fn check(built: &Built) -> Result<(), Error> {
+    let Some(image) = built.files.first() else { return Ok(()) };
+    let source = crate::image::Source::open(&image.path)?;
+    let _ = source;
+    let facts = verify::Facts::default();
+    match verify::verify(&facts) {
+        findings if findings.is_empty() => Ok(()),
+        findings => Err(Error::Findings { image: image.path.clone(), findings }),
+    }
+}
+
+/// Access to repositories, as the options have it.
+fn access<'a>(cache: &'a Cache, loaded: &'a Loaded, options: &Options, report: &'a Report) -> repo::Access<'a> {
+    repo::Access::new(cache, report).offline(options.offline).keys(&loaded.keys)
+}

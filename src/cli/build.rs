@@ -1,0 +1,44 @@
+//! `build`: the stages are `crate::build`'s; here are the lines at the end.
+
+use std::process::ExitCode;
+
+use super::{Global, Outcome, Screen, options::BuildArgs, out};
+use crate::build::{self, Built, ResultFile};
+
+pub(super) fn run(args: BuildArgs, global: &Global, screen: &Screen) -> Outcome {
+    let options = args.options(global)?;
+    let built = build::run(&options, &screen.report())?;
+    screen.done(&lines(&built));
+    out(&results(&built, global.quiet))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Absolute paths; with sizes for people, without for programs.
+fn results(built: &Built, quiet: bool) -> String {
+    let line = |file: &ResultFile| match quiet {
+        true => format!("{}\n", file.path.display()),
+        false => format!("  {}  {}\n", file.path.display(), size(file)),
+    };
+    built.files.iter().map(line).collect()
+}
+
+fn size(file: &ResultFile) -> String {
+    if file.allocated < file.length {
+        format!("{} (sparse, {})", file.allocated, file.length)
+    } else {
+        file.length.to_string()
+    }
+}
+
+fn lines(built: &Built) -> Vec<String> {
+    let mut lines = Vec::new();
+    let failed = built.failures.len();
+    if failed > 0 {
+        lines.push(format!("{failed} scriptlets failed: {}", built.failures.join("; ")));
+    }
+    if !built.allowed_failures.is_empty() {
+        lines.push(format!("{} scriptlets failed as the distribution says they may", built.allowed_failures.len()));
+    }
+    lines.push(format!("{} packages · boot it: rowi boot · check it: rowi boot --check", built.packages));
+    lines
+}

@@ -1,0 +1,53 @@
+//! `lock`: the packages that a build would take now are written down, by digest.
+
+use std::process::ExitCode;
+
+use super::{
+    Global, Outcome, Screen, cache,
+    options::{ChoiceArgs, SourceArgs},
+    out,
+};
+use crate::{
+    build,
+    lock::{self, Lock, Section},
+    profile,
+    repo::{self, Access},
+    report::printable,
+};
+
+/// Pin the packages of a profile in its lock file
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// Chooses anew, fetches what has no SHA-256 in its metadata, and shows what changed.
+pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
+    let options = args.choice.options(&args.source, global)?;
+    let report = screen.report();
+    let loaded = profile::load(&options.choice)?;
+    let cache = cache::open(global)?;
+    let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
+    if chosen.resolution.to_plan().is_err() {
+        let access = Access::new(&cache, &report).offline(options.offline).keys(&loaded.keys);
+        let fetched = repo::fetch(&chosen.resolution, &chosen.distribution, &access)?;
+        chosen.resolution.pin(&fetched);
+    }
+    let path = build::lock_path(&options.choice.profile, &loaded.profile.name);
+    let mut lock = Lock::read(&path)?;
+    let section = Section::of(&chosen.wish, &chosen.resolution)?;
+    let name = lock::section(&loaded.profile);
+    let changes = lock.sections.get(&name).map(|old| old.changes(&section));
+    let packages = section.packages.len();
+    lock.sections.insert(name.clone(), section);
+    lock.write(&path)?;
+    screen.clear();
+    for change in changes.iter().flatten() {
+        out(&format!("{}\n", printable(&change.to_string())))?;
+    }
+    out(&format!("{}: {packages} packages for {name}\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

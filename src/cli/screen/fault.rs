@@ -1,0 +1,136 @@
+//! A fault becomes text: `error: …`, its place with a caret, causes, advice; and one line for GitHub.
+
+use std::{fmt::Write, io::Read, path::Path};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use crate::report::{Diagnostic, Place, printable};
+
+/// Longest file that is read again to show a line of it; profiles are some kilobytes.
+const MAX_FILE: u64 = 1 << 20;
+/// Longest line that is shown.
+const MAX_LINE: usize = 400;
+
+/// A fault as people read it.
+pub(super) fn text(diagnostic: &Diagnostic, styled: bool) -> String {
+    let message = printable(&diagnostic.message);
+    let line = diagnostic.place.as_ref().and_then(|place| Some((place, Line::read(place)?)));
+    let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+    let title = Level::ERROR.primary_title(message);
+    let mut text = match &line {
+        Some((place, line)) => {
+            let snippet = Snippet::source(line.text.as_str())
+                .line_start(place.line as usize)
+                .path(printable(&place.file.display().to_string()))
+                .annotation(AnnotationKind::Primary.span(line.span.clone()));
+            renderer.render(&[title.element(snippet)])
+        }
+        None => {
+            let mut text = renderer.render(&[annotate_snippets::Group::with_title(title)]);
+            if let Some(place) = &diagnostic.place {
+                let _ = write!(text, "\n  --> {}", printable(&shown(place)));
+            }
+            text
+        }
+    };
+    for (at, cause) in diagnostic.because.iter().enumerate() {
+        let word = if at == 0 { "because" } else { "and" };
+        let _ = write!(text, "\n  {word} {}", printable(cause).replace('\n', "\n    "));
+    }
+    for hint in &diagnostic.hints {
+        let label = if styled { "\x1b[1;36mhint:\x1b[0m" } else { "hint:" };
+        let _ = write!(text, "\n{label} {}", printable(hint));
+    }
+    text
+}
+
+/// A place; an option of the command line has no lines.
+fn shown(place: &Place) -> String {
+    if is_option(place) { place.file.display().to_string() } else { place.to_string() }
+}
+
+fn is_option(place: &Place) -> bool {
+    place.file.as_os_str().as_encoded_bytes().starts_with(b"--")
+}
+
+/// A workflow command of GitHub's, which marks the line in a pull request.
+pub(super) fn annotation(diagnostic: &Diagnostic) -> String {
+    let mut message = diagnostic.message.clone();
+    diagnostic.because.iter().for_each(|cause| message += &format!("\nbecause {cause}"));
+    diagnostic.hints.iter().for_each(|hint| message += &format!("\nhint: {hint}"));
+    let place = diagnostic.place.as_ref().filter(|place| !is_option(place)).map_or_else(String::new, |place| {
+        let file = escaped(&place.file.display().to_string()).replace(':', "%3A").replace(',', "%2C");
+        format!(" file={file},line={},col={}", place.line, place.column)
+    });
+    format!("::error{place}::{}", escaped(&message))
+}
+
+/// As GitHub's toolkit escapes data: a value cannot begin another command.
+fn escaped(text: &str) -> String {
+    printable(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// The line that a place is in, and the word there.
+struct Line {
+    text: String,
+    span: std::ops::Range<usize>,
+}
+
+impl Line {
+    fn read(place: &Place) -> Option<Self> {
+        Self::find(&read(&place.file)?, place)
+    }
+
+    fn find(file: &str, place: &Place) -> Option<Self> {
+        let line = file.lines().nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        let column = usize::try_from(place.column).ok()?.saturating_sub(1);
+        let shown = |text: &str| printable(text).replace('\t', " ");
+        let before: String = line.chars().take(column).collect();
+        let rest: String = line.chars().skip(column).collect();
+        let start = shown(&before).len();
+        let word = rest.find([' ', ',', '}', ']', '#', ':']).unwrap_or(rest.len());
+        let end = start + shown(&rest[..word]).len();
+        let text = shown(line);
+        (text.len() <= MAX_LINE).then(|| Self { span: start..end.max(start + 1).min(text.len().max(start)), text })
+    }
+}
+
+fn read(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    fs_err::File::open(path).ok()?.take(MAX_FILE).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn fault(file: &Path) -> Diagnostic {
+        let place = Place { file: file.to_owned(), line: 2, column: 3 };
+        let mut fault = Diagnostic::at(place, "unknown key `instal\x1b[2J`");
+        fault.because = vec!["a list of packages is called `install`".into(), "there is nothing else".into()];
+        fault.hint("write `install`")
+    }
+
+    #[test]
+    fn a_fault_shows_its_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), "packages:\n  instal: [podman]\n").unwrap();
+        let text = text(&fault(file.path()), false).replace(&file.path().display().to_string(), "kubic.yaml");
+        assert_snapshot!(text, @"");
+    }
+
+    #[test]
+    fn a_fault_of_a_file_that_is_gone_still_has_a_place() {
+        assert_snapshot!(text(&fault(Path::new("/nowhere/kubic.yaml")), false), @"");
+    }
+
+    #[test]
+    fn github_marks_the_line_and_nothing_else() {
+        let mut fault = fault(Path::new("a,b.yaml"));
+        fault.message = "100 %\n::set-output name=x::y".into();
+        assert_snapshot!(annotation(&fault), @"");
+    }
+}

@@ -1,0 +1,233 @@
+//! GRUB: its menu, what it reads before there is a menu, and the files of the ESP.
+//!
+//! Where the distribution's GRUB resolves paths from the default subvolume, the entry names no snapshot. Elsewhere it
+//! reads the snapshot's number from an environment block on the ESP, where GRUB may write: on btrfs it would corrupt
+//! its own data (`ENGINEERING` I.6). The files of the early steps are few and say the same: find the file system by its
+//! UUID, and go on with the menu in `@/boot/grub`.
+
+use std::collections::BTreeMap;
+
+use super::{Change, Error, at, content, initrd, kernels, path_of, put_text};
+use crate::{
+    disk::BiosGrub,
+    plan::{Plan, layout, uuid_text},
+    profile::{Arch, Loader},
+    tree::{Content, Kind, Node, Tree},
+};
+
+/// Modules of the BIOS image: the disk, the file system and the way to the menu.
+pub(super) const BIOS_MODULES: [&str; 10] =
+    ["biosdisk", "part_gpt", "part_msdos", "btrfs", "zstd", "fat", "search_fs_uuid", "normal", "configfile", "loadenv"];
+/// Where the environment block is, from the ESP's top.
+const ENVIRONMENT: &str = "EFI/rowi/grubenv";
+/// GRUB's environment block has this size (GRUB 2.12, `include/grub/lib/envblk.h`).
+const ENVIRONMENT_SIZE: usize = 1024;
+
+/// GRUB's folder in the root.
+pub(super) fn folder(plan: &Plan) -> &str {
+    path_of(plan, "grub", "/boot/grub2")
+}
+
+/// Where packages put the modules of a platform.
+pub(super) fn platform(plan: &Plan, platform: &str) -> String {
+    format!("{}/{platform}", path_of(plan, "grub-platforms", "/usr/lib/grub"))
+}
+
+/// Those of the modules that the packages have.
+pub(super) fn present<'a>(tree: &Tree, folder: &str, modules: &[&'a str]) -> Vec<&'a str> {
+    modules.iter().copied().filter(|module| content(tree, &format!("{folder}/{module}.mod")).is_some()).collect()
+}
+
+fn fsid(plan: &Plan) -> String {
+    uuid_text(&layout::fs_uuid(plan))
+}
+
+/// GRUB's folder as it names it: from the top level of the file system, or from the default subvolume.
+fn menu_folder(plan: &Plan) -> String {
+    if plan.traits.default_subvolume_boot { folder(plan).to_owned() } else { format!("/@{}", folder(plan)) }
+}
+
+/// What the BIOS image does by itself.
+pub(super) fn early(plan: &Plan) -> String {
+    format!("search --fs-uuid --set=root {}\nset prefix=($root){}\nnormal\n", fsid(plan), menu_folder(plan))
+}
+
+/// What GRUB's signed EFI program reads beside itself.
+fn first_config(plan: &Plan) -> String {
+    let folder = menu_folder(plan);
+    format!(
+        "search --fs-uuid --set=root {}\nset prefix=($root){folder}\nconfigfile ($root){folder}/grub.cfg\n",
+        fsid(plan)
+    )
+}
+
+/// Scripts that make the menu anew on the machine: the distribution's would name one snapshot for ever.
+pub(super) fn scripts(plan: &Plan, tree: &Tree) -> Vec<Change> {
+    if !uses_grub(plan) || plan.traits.default_subvolume_boot || tree.at("etc/grub.d").is_none() {
+        return Vec::new();
+    }
+    let mut changes = Vec::new();
+    for name in ["10_linux", "20_linux_xen", "30_os-prober", "30_uefi-firmware"] {
+        let path = format!("etc/grub.d/{name}");
+        if let Some(node) = tree.at(&path) {
+            changes.push(Change::Put(at(&path), Node { mode: 0o644, ..node.clone() }));
+        }
+    }
+    let text = format!("#!/bin/sh\ncat <<'END'\n{}END\n", entries(plan, tree));
+    changes.push(put_text(plan, "/etc/grub.d/09_rowi", 0o755, &text));
+    changes
+}
+
+fn uses_grub(plan: &Plan) -> bool {
+    plan.boot.loaders.iter().any(|loader| matches!(loader, Loader::Grub2Bios | Loader::Grub2Efi))
+}
+
+/// The menu, and modules where GRUB looks for them.
+pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
+    if !uses_grub(plan) {
+        return Vec::new();
+    }
+    let folder = folder(plan);
+    let menu = format!("{}\n{}", head(plan), entries(plan, tree));
+    let mut changes = vec![put_text(plan, &format!("{folder}/grub.cfg"), 0o600, &menu)];
+    for platform_name in platforms(plan) {
+        let source = at(&platform(plan, platform_name));
+        for (path, node) in tree.children(&source) {
+            let name = String::from_utf8_lossy(path.file_name()).into_owned();
+            let is_wanted = name.ends_with(".mod") || name.ends_with(".lst");
+            if let (Kind::File { content, .. }, true) = (&node.kind, is_wanted) {
+                let copy = Node::file(content.clone(), 0o644, node.mtime);
+                changes.push(Change::Put(at(&format!("{folder}/{platform_name}/{name}")), copy));
+            }
+        }
+    }
+    changes.extend(links(plan, tree));
+    changes
+}
+
+fn platforms(plan: &Plan) -> Vec<&'static str> {
+    let of = |loader: &Loader| match (loader, plan.arch) {
+        (Loader::Grub2Bios, _) => Some("i386-pc"),
+        (Loader::Grub2Efi, Arch::X86_64) => Some("x86_64-efi"),
+        (Loader::Grub2Efi, Arch::Aarch64) => Some("arm64-efi"),
+        (Loader::SystemdBoot, _) => None,
+    };
+    plan.boot.loaders.iter().filter_map(of).collect()
+}
+
+/// Consoles and the time that the menu waits.
+fn head(plan: &Plan) -> String {
+    let serial = plan.boot.consoles.iter().find_map(|console| console.strip_prefix("ttyS"));
+    let mut text = format!("set timeout={}\nset default=0\n", plan.boot.timeout);
+    if let Some((unit, rest)) = serial.map(|serial| serial.split_once(',').unwrap_or((serial, "115200"))) {
+        let speed: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        text += &format!(
+            "serial --unit={unit} --speed={speed}\nterminal_input console serial\nterminal_output console serial\n"
+        );
+    }
+    text
+}
+
+/// The entry that boots the current snapshot.
+fn entries(plan: &Plan, tree: &Tree) -> String {
+    let (kernel, initrd) = (link(plan, "kernel-link", "/boot/vmlinuz"), link(plan, "initrd-link", "/boot/initrd"));
+    let consoles = plan.boot.consoles.iter().map(|console| format!("console={console}"));
+    let arguments = consoles.chain(plan.boot.arguments.iter().cloned()).collect::<Vec<_>>().join(" ");
+    let name =
+        super::text(tree, "usr/lib/os-release").or_else(|| super::text(tree, "etc/os-release")).and_then(|text| {
+            let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?.trim_matches('"').to_owned();
+            Some(name.replace(['\'', '\\', '\n'], ""))
+        });
+    let name = name.unwrap_or_else(|| plan.profile.clone());
+    let uuid = fsid(plan);
+    if plan.traits.default_subvolume_boot {
+        return format!(
+            "menuentry '{name}' --id current {{\n  search --fs-uuid --set=root {uuid}\n  linux {kernel} root=UUID={uuid} {arguments}\n  initrd {initrd}\n}}\n"
+        );
+    }
+    let find_number = layout::esp_serial(plan).map(|serial| {
+        let esp = layout::serial_text(serial);
+        format!("search --fs-uuid --set=esp {esp}\nif [ -s ($esp)/{ENVIRONMENT} ]; then\n  load_env --file ($esp)/{ENVIRONMENT} rowi_snapshot\nfi\n")
+    });
+    format!(
+        "search --fs-uuid --set=root {uuid}\n{}if [ -z \"$rowi_snapshot\" ]; then\n  set rowi_snapshot=1\nfi\n\
+         menuentry '{name}' --id current {{\n  linux /@/.snapshots/${{rowi_snapshot}}/snapshot{kernel} root=UUID={uuid} rootflags=subvol=@/.snapshots/${{rowi_snapshot}}/snapshot ro {arguments}\n  initrd /@/.snapshots/${{rowi_snapshot}}/snapshot{initrd}\n}}\n",
+        find_number.unwrap_or_default(),
+    )
+}
+
+fn link<'a>(plan: &'a Plan, usage: &str, usual: &'a str) -> &'a str {
+    path_of(plan, usage, usual)
+}
+
+/// Names without a version that the menu uses, so that a new kernel in a snapshot is that snapshot's.
+fn links(plan: &Plan, tree: &Tree) -> Vec<Change> {
+    let Some(version) = kernels(tree).pop() else { return Vec::new() };
+    let kernel = path_of(plan, "kernel", "/boot/vmlinuz-${version}").replace("${version}", &version);
+    let initrd = initrd::path(plan, &version);
+    let pairs =
+        [(link(plan, "kernel-link", "/boot/vmlinuz"), kernel), (link(plan, "initrd-link", "/boot/initrd"), initrd)];
+    let change = |(link, target): (&str, String)| {
+        let target = target.strip_prefix("/boot/").map_or(target.clone(), str::to_owned);
+        super::put_link(plan, link, &target)
+    };
+    pairs.into_iter().map(change).collect()
+}
+
+/// Files of the EFI system partition: shim where the plan wants Secure Boot and the packages have it, GRUB, and what
+/// GRUB reads first, where both a signed one of this distribution's and one without a folder of its own look.
+pub(super) fn esp(plan: &Plan, tree: &Tree) -> BTreeMap<String, Content> {
+    let mut files = BTreeMap::new();
+    if layout::esp_serial(plan).is_some() && !plan.traits.default_subvolume_boot {
+        files.insert(ENVIRONMENT.to_owned(), environment());
+    }
+    if !plan.boot.loaders.contains(&Loader::Grub2Efi) {
+        return files;
+    }
+    let (suffix, upper) = match plan.arch {
+        Arch::X86_64 => ("x64", "X64"),
+        Arch::Aarch64 => ("aa64", "AA64"),
+    };
+    let first = |usage: &str, usual: &str| {
+        let listed = path_of(plan, usage, usual).replace("${arch}", suffix);
+        listed.split_whitespace().find_map(|path| content(tree, path)).cloned()
+    };
+    let grub =
+        first("grub-efi", "/usr/lib/grub/x86_64-efi-signed/grub${arch}.efi.signed /usr/share/efi/x86_64/grub.efi");
+    let shim = first("shim", "/usr/lib/shim/shim${arch}.efi.signed /usr/share/efi/x86_64/shim.efi");
+    let manager = first("mok-manager", "/usr/lib/shim/mm${arch}.efi.signed /usr/share/efi/x86_64/MokManager.efi");
+    let Some(grub) = grub else { return files };
+    let removable = plan.boot.efi_file.clone().unwrap_or_else(|| format!("EFI/BOOT/BOOT{upper}.EFI"));
+    match shim.filter(|_| plan.boot.secure_boot) {
+        Some(shim) => {
+            files.insert(removable, shim);
+            files.insert(format!("EFI/BOOT/grub{suffix}.efi"), grub);
+            files.extend(manager.map(|manager| (format!("EFI/BOOT/mm{suffix}.efi"), manager)));
+        }
+        None => {
+            files.insert(removable, grub);
+        }
+    }
+    let vendor = path_of(plan, "efi-vendor", "opensuse");
+    for folder in ["BOOT", vendor] {
+        files.insert(format!("EFI/{folder}/grub.cfg"), first_config(plan).as_str().into());
+    }
+    files
+}
+
+/// GRUB's environment block: a line of comment, the variable, and `#` to its fixed size.
+fn environment() -> Content {
+    let mut block = b"# GRUB Environment Block\nrowi_snapshot=1\n".to_vec();
+    block.resize(ENVIRONMENT_SIZE, b'#');
+    block.into()
+}
+
+/// What the disk's first sectors need: the images of grub-mkimage and of the packages.
+pub(super) fn bios(tree: &Tree, plan: &Plan, core: &str) -> Result<BiosGrub, Error> {
+    let read = |path: String| {
+        let missing = Error::Missing { what: path.clone(), hint: "add role `bootloader.grub2-bios` to the platform's" };
+        let content = content(tree, &path).ok_or(missing)?;
+        content.read().map_err(|source| Error::Io { what: "read GRUB's image", source })
+    };
+    Ok(BiosGrub { boot: read(format!("{}/boot.img", platform(plan, "i386-pc")))?, core: read(core.to_owned())? })
+}

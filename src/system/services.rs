@@ -1,0 +1,63 @@
+//! Units: what the profile enables, disables and masks, as one preset file (systemd.preset(5)) that comes before the
+//! distribution's. `programs` applies it; a first boot that applies presets again finds nothing to change.
+
+use super::{Change, put_link, put_text};
+use crate::{plan::Plan, profile::Runtime, tree::Tree};
+
+/// Units that do not fit a read-only root, with the reason.
+const DISABLED: [(&str, &str); 3] = [
+    ("snapper-boot.timer", "a snapshot at every boot is one that no update made"),
+    ("snapper-timeline.timer", "snapshots by the hour are of data; the root changes by updates only"),
+    ("grub-common.service", "writes to the root's GRUB environment, which is read-only"),
+];
+
+pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
+    let machine = &plan.machine;
+    let mut text = format!("# Units of the profile {}; read before the distribution's presets.\n", plan.profile);
+    for unit in &machine.disable {
+        text += &format!("disable {}\n", unit_name(unit));
+    }
+    for (unit, reason) in DISABLED {
+        text += &format!("# {reason}\ndisable {unit}\n");
+    }
+    let mut enabled: Vec<String> = machine.enable.iter().map(|unit| unit_name(unit)).collect();
+    enabled.push("snapper-cleanup.timer".into());
+    if machine.ssh.enabled {
+        enabled.extend(["sshd.service", "ssh.service"].map(str::to_owned));
+    }
+    enabled
+        .extend(machine.container.runtimes.iter().flat_map(|runtime| units(*runtime)).map(|unit| (*unit).to_owned()));
+    for unit in enabled.iter().filter(|unit| exists(tree, unit)) {
+        text += &format!("enable {unit}\n");
+    }
+    let mut changes =
+        vec![put_text(plan, &format!("/etc/systemd/system-preset/50-{}.preset", plan.profile), 0o644, &text)];
+    let masks = machine.mask.iter().map(|unit| format!("/etc/systemd/system/{}", unit_name(unit)));
+    changes.extend(masks.map(|path| put_link(plan, &path, "/dev/null")));
+    changes
+}
+
+/// Units that make a runtime usable. podman has no daemon; its socket is for tools that speak docker's protocol.
+fn units(runtime: Runtime) -> &'static [&'static str] {
+    match runtime {
+        Runtime::Podman => &["podman.socket"],
+        Runtime::Docker => &["docker.service"],
+        Runtime::CriO => &["crio.service"],
+        Runtime::Containerd => &["containerd.service"],
+        Runtime::Lxc => &["lxc.service", "lxc-net.service"],
+    }
+}
+
+fn exists(tree: &Tree, unit: &str) -> bool {
+    let template =
+        unit.split_once('@').map(|(name, rest)| format!("{name}@{}", rest.rsplit_once('.').map_or("", |it| it.1)));
+    let names = [Some(unit.to_owned()), template.map(|name| name.replace('@', "@."))];
+    ["usr/lib/systemd/system", "etc/systemd/system"]
+        .iter()
+        .any(|folder| names.iter().flatten().any(|name| tree.at(&format!("{folder}/{name}")).is_some()))
+}
+
+/// A name without an ending is a service's.
+fn unit_name(unit: &str) -> String {
+    if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }
+}
