@@ -43,64 +43,71 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-debian-rpm
 ";
 
 /// What Debian's packages enable in their scripts, for an image that applies presets.
-const PRESET: &str = "enable ssh.service
-disable ssh.socket
-enable systemd-resolved.service
-enable systemd-networkd.service
-enable NetworkManager.service
+const PRESET: &str = "enable NetworkManager.service
 enable NetworkManager-dispatcher.service
 enable NetworkManager-wait-online.service
+disable systemd-networkd.service
+enable systemd-resolved.service
 enable chrony.service
-enable snapper-cleanup.timer
-disable snapper-boot.timer
-disable snapper-timeline.timer
+enable ssh.service
+disable ssh.socket
 enable containerd.service
 enable docker.service
 enable docker.socket
-enable podman.socket
 disable podman.service
-enable getty@.service
-enable serial-getty@.service
-enable dbus.socket
-enable fstrim.timer
-enable e2scrub_reap.service
+disable podman.socket
+enable snapper-cleanup.timer
+disable snapper-boot.timer
+disable snapper-timeline.timer
 enable transactional-update.timer
 enable transactional-update-cleanup.timer
 enable create-dirs-from-rpmdb.service
-enable systemd-pstore.service
-enable systemd-timesyncd.service
-enable remote-fs.target
+enable fstrim.timer
+enable e2scrub_all.timer
+enable e2scrub_reap.service
+# They fail where / and /boot/grub cannot be written, or have nothing to do without dpkg.
 disable grub-common.service
+disable dpkg-db-backup.timer
 ";
 
-/// All that its files say.
+/// Every file and what it says.
+const FILES: [(&str, &str); 8] = [
+    ("/usr/lib/os-release", OS_RELEASE),
+    ("/etc/pki/rpm-gpg/RPM-GPG-KEY-debian-rpm", sign::PUBLIC),
+    ("/usr/lib/rpm/gnupg/keys/debian-rpm.asc", sign::PUBLIC),
+    ("/etc/zypp/repos.d/debian-rpm.repo", REPOSITORY),
+    ("/usr/lib/rpm/macros.d/macros.debian-rpm", MACROS),
+    ("/usr/lib/systemd/system-preset/90-debian-rpm.preset", PRESET),
+    ("/usr/lib/systemd/system-preset/99-default.preset", "disable *\n"),
+    // dpkg's own names: `libc6:amd64.list` and not `libc6.list` for what is there once an architecture.
+    ("/usr/lib/sysimage/dpkg/info/format", "1\n"),
+];
+
+/// Folders that are there before anything is in them. transactional-update binds the last into its transactions.
+const FOLDERS: [&str; 3] = ["/usr/lib/sysimage/rpm", crate::script::ADMIN, "/var/lib/ca-certificates"];
+
+/// Links and their targets.
+const LINKS: [(&str, &str); 3] = [
+    ("/etc/os-release", "../usr/lib/os-release"),
+    ("/var/lib/rpm", "../../usr/lib/sysimage/rpm"),
+    ("/var/lib/dpkg", "../../usr/lib/sysimage/dpkg"),
+];
+
+/// All that decides over the package.
 pub(crate) fn contents() -> String {
-    [OS_RELEASE, MACROS, REPOSITORY, PRESET, sign::PUBLIC].concat()
+    format!("{FILES:?} {FOLDERS:?} {LINKS:?} {:?}", spec())
 }
 
 /// The package, in an empty folder.
 pub(crate) fn make(root: &Path) -> Result<Rewrapped> {
     let mut tree = Tree::new(root);
-    let files = [
-        ("/usr/lib/os-release", OS_RELEASE),
-        ("/etc/pki/rpm-gpg/RPM-GPG-KEY-debian-rpm", sign::PUBLIC),
-        ("/usr/lib/rpm/gnupg/keys/debian-rpm.asc", sign::PUBLIC),
-        ("/etc/zypp/repos.d/debian-rpm.repo", REPOSITORY),
-        ("/usr/lib/rpm/macros.d/macros.debian-rpm", MACROS),
-        ("/usr/lib/systemd/system-preset/80-debian-rpm.preset", PRESET),
-        ("/usr/lib/systemd/system-preset/99-default.preset", "disable *\n"),
-    ];
-    for (path, contents) in files {
+    for (path, contents) in FILES {
         tree.file(path, 0o644, EPOCH, contents.as_bytes())?;
     }
-    for folder in ["/usr/lib/sysimage/rpm", crate::script::ADMIN, "/var/lib/ca-certificates"] {
+    for folder in FOLDERS {
         tree.folder(folder, 0o755, EPOCH)?;
     }
-    for (path, target) in [
-        ("/etc/os-release", "../usr/lib/os-release"),
-        ("/var/lib/rpm", "../../usr/lib/sysimage/rpm"),
-        ("/var/lib/dpkg", "../../usr/lib/sysimage/dpkg"),
-    ] {
+    for (path, target) in LINKS {
         tree.link(path, target, EPOCH)?;
     }
     Ok(Rewrapped { spec: spec(), tree, epoch: EPOCH })

@@ -25,9 +25,6 @@ impl Repo {
     /// The repository in a folder, which is made if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         fs_err::create_dir_all(folder.join(".stamps"))?;
-        for arch in ["noarch", "x86_64", "aarch64"] {
-            fs_err::create_dir_all(folder.join(arch))?;
-        }
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -48,14 +45,16 @@ impl Repo {
         let file = fs_err::OpenOptions::new().write(true).open(&half_made)?;
         file.file().set_times(FileTimes::new().set_modified(time))?;
         remove(&self.folder.join("repodata"))?;
-        fs_err::rename(&half_made, self.package(file_name))?;
+        let package = self.package(file_name);
+        fs_err::create_dir_all(package.parent().expect("it lies in an architecture's folder"))?;
+        fs_err::rename(&half_made, package)?;
         fs_err::write(self.stamp(file_name), format!("{epoch}\n{}", with_generator(key)))?;
         Ok(())
     }
 
     /// Removes all packages but those of the names.
     pub(crate) fn retain(&self, file_names: &BTreeSet<String>) -> Result<()> {
-        for arch in ["noarch", "x86_64", "aarch64"] {
+        for arch in ["noarch", "x86_64", "aarch64"].into_iter().filter(|arch| self.folder.join(arch).is_dir()) {
             for entry in fs_err::read_dir(self.folder.join(arch))? {
                 let name = entry?.file_name().to_string_lossy().into_owned();
                 if !file_names.contains(&name) {
