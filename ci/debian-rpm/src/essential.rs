@@ -56,10 +56,10 @@ pub(crate) fn spec(packages: &BTreeMap<String, Control>, set: &BTreeSet<String>)
     let first = FIRST.iter().filter(|name| set.contains(**name)).map(|name| (*name).to_owned());
     let rest = set.iter().filter(|name| !FIRST.contains(&name.as_str())).cloned();
     let order: Vec<_> = first.chain(rest).map(|name| &packages[&name]).collect();
-    let mut relations = vec![("Requires(post)", crate::release::NAME.to_owned())];
-    for name in set {
-        relations.push(("Requires(post)", name.clone()));
-        relations.push(("Requires", name.clone()));
+    let mut relations = Vec::new();
+    for name in set.iter().map(String::as_str).chain([crate::release::NAME]) {
+        relations.push(("Requires(post)", name.to_owned()));
+        relations.push(("Requires", name.to_owned()));
     }
     Ok(Spec {
         name: NAME.to_owned(),

@@ -3,6 +3,9 @@
 //! `preinst` goes into `%pre` whole, as the package's files are not there yet; `postinst` and the rest are files that
 //! `%post` calls, as debconf looks for the templates beside them. They lie under [`ADMIN`] and not in `/var`, which a
 //! transactional update does not see.
+//!
+//! RPM does not say which version is replaced: an upgrade passes the package's own, so that a script neither takes it
+//! for a first installation nor mends what only older versions left behind.
 
 use crate::control::Control;
 use crate::error::Result;
@@ -20,7 +23,7 @@ cat /usr/lib/sysimage/dpkg/status.d/* >/usr/lib/sysimage/dpkg/status.new
 mv -f /usr/lib/sysimage/dpkg/status.new /usr/lib/sysimage/dpkg/status
 unset LC_ALL";
 
-/// What dpkg tells every script. `TAG` ends nothing and starts nothing: it is the script's own environment.
+/// What dpkg tells every script, and what keeps debconf from asking.
 fn environment(script: &str) -> String {
     format!(
         "umask 022\nexport DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes\n\

@@ -86,7 +86,11 @@ impl Spec {
         if let Some(epoch) = &self.evr.epoch {
             line(format!("Epoch: {epoch}"));
         }
-        line(format!("Summary: {}\nLicense: Debian\nBuildArch: {}", literal(&self.summary), self.arch));
+        line(format!("Summary: {}\nLicense: Debian", literal(&self.summary)));
+        if self.arch == "noarch" {
+            // Any other is rpmbuild's target: named here, a host of another architecture refused it.
+            line("BuildArch: noarch".to_owned());
+        }
         if let Some(url) = &self.url {
             line(format!("URL: {}", literal(url)));
         }

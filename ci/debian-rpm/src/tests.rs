@@ -125,6 +125,8 @@ fn rpm_reads_what_the_deb_says() {
     ] {
         assert!(files.lines().any(|file| file == line), "no `{line}` in\n{files}");
     }
+    let names = query("[%{FILENAMES} %{FILENLINKS}\n]");
+    assert!(names.contains("/usr/bin/other 2") && names.contains("/usr/bin/sample 2"), "{names}");
     assert_eq!(query("[%{REQUIRENEVRS}\n]").lines().filter(|line| line.contains("libc6")).count(), 1);
     assert!(query("[%{REQUIRENEVRS}\n]").contains("(a or b < 2-0)"));
 
