@@ -41,12 +41,19 @@ pub(super) struct FileExtent {
     pub(super) offset: u64,
     /// Bytes of the file, up to a whole sector.
     pub(super) length: u64,
-    /// Where it lies.
+    /// Where it lies; nowhere is a hole, which is said although it need not be: GRUB finds no other.
     pub(super) address: u64,
-    /// Bytes there.
+    /// Bytes there; none for a hole.
     pub(super) disk_length: u64,
     /// Whether it is packed.
     pub(super) packed: bool,
+}
+
+impl FileExtent {
+    /// Whether it is nothing but zeros that lie nowhere.
+    pub(super) fn is_hole(&self) -> bool {
+        self.address == 0
+    }
 }
 
 /// Checksums of sectors that follow each other.
@@ -59,7 +66,7 @@ pub(super) struct Sums {
 /// What all contents became.
 #[derive(Debug)]
 pub(super) struct Data {
-    /// Of each job, ascending by offset; what none has is a hole.
+    /// Of each job, ascending by offset, without gaps.
     pub(super) files: Vec<Vec<FileExtent>>,
     /// Ascending by address.
     pub(super) sums: Vec<Sums>,
@@ -218,13 +225,17 @@ impl Writer {
     }
 
     fn add(&mut self, frame: &Frame, job: &Job<'_>, done: Done) -> io::Result<()> {
+        let length = frame.length.next_multiple_of(SECTOR);
         let (packed, disk_length) = match &done.form {
-            Form::Hole => return Ok(()),
+            Form::Hole => {
+                let hole = FileExtent { offset: frame.offset, length, address: 0, disk_length: 0, packed: false };
+                self.add_to_file(frame.job, hole);
+                return Ok(());
+            }
             Form::Plain => (false, frame.length.next_multiple_of(SECTOR)),
             Form::Bytes { bytes, packed } => (*packed, bytes.len() as u64),
         };
         let address = self.data.space.take(disk_length);
-        let length = frame.length.next_multiple_of(SECTOR);
         self.add_to_file(frame.job, FileExtent { offset: frame.offset, length, address, disk_length, packed });
         self.add_sums(address, done.sums);
         let content = self.content(frame, job, done.form)?;
@@ -251,12 +262,7 @@ impl Writer {
     fn add_to_file(&mut self, job: usize, next: FileExtent) {
         let extents = &mut self.data.files[job];
         if let Some(last) = extents.last_mut()
-            && !last.packed
-            && !next.packed
-            && last.offset + last.length == next.offset
-            && last.address + last.length == next.address
-            && last.length + next.length <= MAX_PLAIN
-            && self.data.space.same_group(last.address, next.address)
+            && joins(last, &next, &self.data.space)
         {
             last.length += next.length;
             last.disk_length += next.disk_length;
@@ -294,4 +300,16 @@ impl Writer {
         self.spool.flush()?;
         Ok(self.data)
     }
+}
+
+/// Whether an extent goes on where the last one of the same file ends, and both become one.
+fn joins(last: &FileExtent, next: &FileExtent, space: &DataSpace) -> bool {
+    if last.is_hole() || next.is_hole() {
+        return last.is_hole() && next.is_hole();
+    }
+    !last.packed
+        && !next.packed
+        && last.address + last.length == next.address
+        && last.length + next.length <= MAX_PLAIN
+        && space.same_group(last.address, next.address)
 }

@@ -295,7 +295,7 @@ impl Volume<'_> {
             for extent in extents.next().into_iter().flatten() {
                 let data = items::regular_extent(extent.address, extent.disk_length, extent.length, extent.packed);
                 items.push(Item::new(Key::new(number, kind::EXTENT_DATA, extent.offset), data));
-                bytes += extent.length;
+                bytes += if extent.is_hole() { 0 } else { extent.length };
             }
             return Ok((size, bytes));
         }

@@ -218,7 +218,7 @@ fn read_back(fs: &FileSystem, written: &Written) {
 }
 
 /// Runs a program of the host; nothing where it is missing and tools are not required.
-#[expect(clippy::disallowed_methods, reason = "tests look at the file system with the host's programs")]
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the host's programs judge; a skip is seen")]
 fn tool(program: &str, args: &[&str]) -> Option<Output> {
     match Command::new(program).args(args).output() {
         Ok(output) => Some(output),
@@ -242,6 +242,308 @@ fn check_image(image: &Path) {
     if let Some(said) = run("btrfs", &["check", "--check-data-csum", image.to_str().unwrap()]) {
         assert!(said.contains("no error found"), "{said}");
     }
+}
+
+/// An image that the kernel has mounted, from the top level, until this goes.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    /// Nothing where the host does not let us and need not.
+    #[expect(clippy::print_stderr, reason = "a skipped test is seen")]
+    fn new(image: &Path, options: &str) -> Option<Self> {
+        let at = tempfile::tempdir().unwrap();
+        let options = format!("loop,subvolid=5,{options}");
+        let output = tool("mount", &["-t", "btrfs", "-o", &options, image.to_str()?, at.path().to_str()?])?;
+        if output.status.success() {
+            return Some(Self(at));
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let root = rustix::process::getuid().is_root();
+        assert!(!root || said.contains("unknown filesystem"), "{said}");
+        assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{said}");
+        eprintln!("skipped: the host does not mount: {said}");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        run("umount", &[self.0.path().to_str().unwrap()]);
+    }
+}
+
+/// The kernel finds everything as it was given.
+fn mounted_equals(fs: &FileSystem, mounted: &Mounted) {
+    for (number, given) in fs.subvolumes.iter().enumerate() {
+        let top = given.path.below(mounted.0.path());
+        let found = crate::root::scan(&top).unwrap();
+        let expected = expected(fs, number);
+        let nested: Vec<RelPath> = fs.subvolumes.iter().filter_map(|other| other.path.strip(&given.path)).collect();
+        assert_eq!(found.len(), expected.len());
+        for ((path, node), (expected_path, expected)) in found.iter().zip(expected.iter()) {
+            assert_eq!(path, expected_path);
+            if path.is_root() || !nested.contains(path) {
+                same_node(path, node.clone(), expected);
+                same_content(path, node, given.tree.get(path));
+            }
+        }
+        let said = run("btrfs", &["property", "get", "-ts", top.to_str().unwrap(), "ro"]);
+        assert!(said.is_none_or(|said| said.contains(&format!("ro={}", given.read_only))));
+    }
+    let said = run("btrfs", &["subvolume", "get-default", mounted.0.path().to_str().unwrap()]);
+    assert!(said.is_none_or(|said| {
+        said.trim().ends_with(&format!("path {}", &fs.subvolumes[fs.default].path.to_string()[1..]))
+    }));
+}
+
+/// All but the content.
+fn same_node(path: &RelPath, mut found: Node, expected: &Node) {
+    if let (Kind::File { content, .. }, Kind::File { content: wanted, .. }) = (&mut found.kind, &expected.kind) {
+        assert_eq!(content.len(), wanted.len(), "{path}");
+        *content = wanted.clone();
+    }
+    assert_eq!(&found, expected, "{path}");
+}
+
+fn same_content(path: &RelPath, found: &Node, given: Option<&Node>) {
+    if let (Kind::File { content, .. }, Some(Node { kind: Kind::File { content: given, .. }, .. })) =
+        (&found.kind, given)
+    {
+        assert!(content.read().unwrap() == given.read().unwrap(), "{path} differs");
+    }
+}
+
+#[test]
+fn the_kernel_reads_everything_and_can_write() {
+    let written = write(layout);
+    if let Some(mounted) = Mounted::new(&written.image, "ro") {
+        mounted_equals(&written.fs, &mounted);
+    }
+    // The first transaction of a machine's life.
+    if let Some(mounted) = Mounted::new(&written.image, "rw") {
+        fs_err::write(mounted.0.path().join("@/var/new"), noise(10_000_000, 9)).unwrap();
+        fs_err::write(mounted.0.path().join("@/new"), text(10_000_000)).unwrap();
+        fs_err::remove_file(mounted.0.path().join("@/var/packed")).unwrap();
+        let at = |name: &str| mounted.0.path().join(name).to_str().unwrap().to_owned();
+        run("btrfs", &["subvolume", "snapshot", &at("@/.snapshots/1/snapshot"), &at("@/.snapshots/2")]);
+        fs_err::write(mounted.0.path().join("@/.snapshots/2/a/b"), "changed").unwrap();
+        run("btrfs", &["scrub", "start", "-B", &at("")]).inspect(|said| assert!(said.contains("no errors found")));
+        drop(mounted);
+        check_image(&written.image);
+        let mounted = Mounted::new(&written.image, "ro").unwrap();
+        assert_eq!(fs_err::read(mounted.0.path().join("@/var/new")).unwrap(), noise(10_000_000, 9));
+    }
+}
+
+#[test]
+fn grub_reads_every_form_of_content() {
+    let written = write(layout);
+    for name in ["edge-inline", "edge-extent", "packed", "noise", "stored-mixed", "sparse", "a/b"] {
+        let copy = written.work.path().join("copy");
+        let Kind::File { content, .. } = &written.fs.subvolumes[2].tree.at(name).unwrap().kind else { panic!() };
+        fs_err::write(&copy, content.read().unwrap()).unwrap();
+        let inside = format!("(loop0)/@/.snapshots/1/snapshot/{name}");
+        run("grub-fstest", &[written.image.to_str().unwrap(), "cmp", &inside, copy.to_str().unwrap()]);
+    }
+}
+
+/// Many small files, some folders, some longer files: a tree of more than one level.
+fn many(count: usize) -> Tree {
+    let mut tree = Tree::from_iter([(RelPath::ROOT, folder())]);
+    for number in 0..count {
+        let place = format!("folder-{:03}", number % 200);
+        tree.insert(path(&place), folder());
+        let length = if number % 50 == 0 { 5000 + number % 300_000 } else { number % 1500 };
+        let content = if number % 3 == 0 { noise(length, number as u64) } else { text(length) };
+        tree.insert(path(&format!("{place}/a file with a name {number}")), file(content));
+    }
+    tree
+}
+
+fn bytes_of(disk: &Disk) -> Vec<(u64, Vec<u8>)> {
+    disk.extents.iter().map(|extent| (extent.offset, extent.content.read().unwrap())).collect()
+}
+
+#[test]
+fn trees_grow_levels_and_threads_do_not_matter() {
+    let fs = |_: &Path| {
+        let mut fs = file_system(vec![subvolume("@", 1, many(10_000)), subvolume("@/var", 2, many(100))]);
+        fs.quota = true;
+        fs
+    };
+    let written = write(fs);
+    let heads = written.disk.extents.iter().filter(|extent| extent.content.len() == format::NODE);
+    let levels = heads.map(|extent| extent.content.read().unwrap()[format::HEADER - 1]);
+    assert_eq!(levels.max(), Some(2));
+    check_image(&written.image);
+    read_back(&written.fs, &written);
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let again = one.install(|| write(fs));
+    assert_eq!(written.disk.size, again.disk.size);
+    assert!(bytes_of(&written.disk) == bytes_of(&again.disk), "another number of threads gives other bytes");
+}
+
+#[test]
+fn quota_is_counted() {
+    let written = write(|work| FileSystem { quota: true, ..layout(work) });
+    check_image(&written.image);
+    if let Some(said) = run("btrfs", &["check", "-Q", written.image.to_str().unwrap()]) {
+        assert!(!said.contains("are different"), "{said}");
+    }
+    let Some(mounted) = Mounted::new(&written.image, "rw") else { return };
+    let at = mounted.0.path().to_str().unwrap();
+    let before = run("btrfs", &["qgroup", "show", "--raw", at]);
+    run("btrfs", &["quota", "rescan", "-w", at]);
+    assert_eq!(before, run("btrfs", &["qgroup", "show", "--raw", at]));
+    assert!(before.is_none_or(|said| said.contains("1/0")));
+}
+
+#[test]
+fn names_beyond_one_item_and_of_one_hash() {
+    let long = |number: usize| format!("{number:0>250}");
+    let link = Some(LinkSet(1));
+    let node = Node { kind: Kind::File { content: "linked".into(), link }, ..file("") };
+    let mut tree: Tree = (0..300).map(|number| (path(&long(number)), node.clone())).collect();
+    tree.insert(RelPath::ROOT, folder());
+    // Two names of one hash: the sum is linear, so that equal differences of four bytes and their remainder cancel.
+    let pair = colliding_names();
+    for name in &pair {
+        let mut node = file(name.as_str());
+        node.xattrs =
+            pair.iter().map(|name| (format!("user.{name}").into_bytes(), name.clone().into_bytes())).collect();
+        tree.insert(path(name), node);
+    }
+    let written = write(|_| file_system(vec![subvolume("@", 1, tree.clone())]));
+    check_image(&written.image);
+    read_back(&written.fs, &written);
+    if let Some(mounted) = Mounted::new(&written.image, "ro") {
+        mounted_equals(&written.fs, &mounted);
+    }
+}
+
+/// Two names that `btrfs_name_hash` does not tell apart, alone and behind `user.`: found by trying many.
+fn colliding_names() -> [String; 2] {
+    let mut seen = std::collections::HashMap::new();
+    for number in 0u64.. {
+        let name = format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        if let Some(other) = seen.insert(format::name_hash(name.as_bytes()), name.clone()) {
+            return [other, name];
+        }
+    }
+    unreachable!("there are more names than hashes")
+}
+
+#[test]
+fn unsound_input_is_refused_with_every_fault() {
+    let mut tree = Tree::from_iter([(RelPath::ROOT, folder())]);
+    tree.insert(path("nowhere/file"), file(""));
+    tree.insert(path(&"n".repeat(256)), file(""));
+    tree.insert(path("link"), Node::symlink(text(4096), TIME));
+    tree.insert(path("mode"), Node { mode: 0o100_644, ..file("") });
+    tree.insert(path("var"), file("in the way"));
+    let mut big = file("");
+    big.xattrs.insert(b"user.big".to_vec(), vec![1; 17_000]);
+    tree.insert(path("attribute"), big);
+    let rootless = Tree::new();
+    let mut fs = file_system(vec![subvolume("@", 1, tree), subvolume("@/var", 1, rootless)]);
+    fs.default = 7;
+    let work = tempfile::tempdir().unwrap();
+    let Err(Error::Unsound(faults)) = lay_out(&fs, work.path(), &Report::default()) else { panic!() };
+    assert_eq!(faults.len(), 9, "{faults:#?}");
+}
+
+#[test]
+fn a_size_that_is_too_small_names_what_is_needed() {
+    let fs = FileSystem { size: Some(64 << 20), ..file_system(vec![subvolume("@", 1, many(10))]) };
+    let work = tempfile::tempdir().unwrap();
+    let Err(Error::TooSmall { needed, .. }) = lay_out(&fs, work.path(), &Report::default()) else { panic!() };
+    let fs = FileSystem { size: Some(needed), ..fs };
+    let written = write(|_| fs);
+    check_image(&written.image);
+    assert_eq!(written.disk.size, needed);
+}
+
+#[test]
+fn what_mkfs_makes_is_read() {
+    let from = tempfile::tempdir().unwrap();
+    for (name, content) in [("inline", text(100)), ("packed", text(500_000)), ("noise", noise(700_001, 5))] {
+        fs_err::write(from.path().join(name), content).unwrap();
+    }
+    fs_err::create_dir(from.path().join("folder")).unwrap();
+    fs_err::hard_link(from.path().join("inline"), from.path().join("folder/other")).unwrap();
+    std::os::unix::fs::symlink("../inline", from.path().join("folder/link")).unwrap();
+    for options in [&["--compress", "zstd:3"][..], &["--compress", "zlib"], &["--csum", "xxhash"], &["-n", "4096"]] {
+        let work = tempfile::tempdir().unwrap();
+        let image = work.path().join("image");
+        fs_err::File::create(&image).unwrap().set_len(256 << 20).unwrap();
+        let mut args = vec!["-q", "-f", "--rootdir", from.path().to_str().unwrap(), "-L", "label"];
+        args.extend(options);
+        args.push(image.to_str().unwrap());
+        if run("mkfs.btrfs", &args).is_none() {
+            return;
+        }
+        let reader = Reader::open(image::Source::open(&image).unwrap()).unwrap();
+        assert_eq!(reader.label(), "label");
+        assert!(reader.subvolumes().unwrap().is_empty());
+        let (tree, _) = reader.tree(5).unwrap();
+        let expected = crate::root::scan(from.path()).unwrap();
+        assert_eq!(tree.len(), expected.len());
+        for ((path, node), (_, expected)) in tree.iter().zip(expected.iter()) {
+            // mkfs.btrfs cuts times to seconds.
+            let mtime = Time { nanos: node.mtime.nanos, ..expected.mtime };
+            same_node(path, node.clone(), &Node { mtime, ..expected.clone() });
+            if let Kind::File { content, .. } = &expected.kind {
+                assert!(reader.read_file(5, path).unwrap() == content.read().unwrap(), "{path} differs");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_is_found_and_nothing_panics() {
+    let written = write(layout);
+    let blocks: Vec<u64> = written.disk.blocks(4096);
+    let mut found = 0;
+    for (number, block) in blocks.iter().enumerate().step_by(blocks.len() / 150 + 1) {
+        let source = image::Source::open(&written.image).unwrap();
+        let source = Overwritten { source, at: block * 4096, with: noise(4096, number as u64) };
+        found += usize::from(Reader::open(source).map_or(true, |reader| read_all(&reader).is_err()));
+    }
+    assert!(found > 20, "{found}");
+}
+
+/// An image with other bytes at one place.
+struct Overwritten {
+    source: image::Source,
+    at: u64,
+    with: Vec<u8>,
+}
+
+impl ReadAt for Overwritten {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.source.read_at(offset, buffer)?;
+        for (byte, at) in buffer.iter_mut().zip(offset..) {
+            if let Some(other) = at.checked_sub(self.at).and_then(|skip| self.with.get(skip as usize)) {
+                *byte = *other;
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.source.size()
+    }
+}
+
+fn read_all<R: ReadAt>(reader: &Reader<R>) -> Result<(), std::io::Error> {
+    for subvolume in reader.subvolumes()? {
+        for (path, node) in reader.tree(subvolume.id)?.0.iter() {
+            if matches!(node.kind, Kind::File { .. }) {
+                reader.read_file(subvolume.id, path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[test]

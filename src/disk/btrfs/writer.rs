@@ -93,6 +93,7 @@ fn owned(volumes: &[Volume<'_>], numbers: &[Vec<u64>], data: &Data) -> Vec<Owned
     inodes
         .zip(&data.files)
         .flat_map(|((root, inode), extents)| extents.iter().map(move |&extent| Owned { root, inode, extent }))
+        .filter(|owned| !owned.extent.is_hole())
         .collect()
 }
 

@@ -128,7 +128,11 @@ impl Gathered {
             }
             kind::EXTENT_DATA if self.is_link(key.object) => {
                 self.keep(data.len())?;
-                self.targets.insert(key.object, target(data)?);
+                // mkfs.btrfs puts a zero behind it, which the size does not count.
+                let size = self.inodes.get(&key.object).map_or(0, |inode| inode.size);
+                let mut target = target(data)?;
+                target.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+                self.targets.insert(key.object, target);
             }
             _ => {}
         }
