@@ -144,12 +144,7 @@ struct Written {
 }
 
 fn write(fs: impl FnOnce(&Path) -> FileSystem) -> Written {
-    let work = tempfile::tempdir().unwrap();
-    let fs = fs(work.path());
-    let disk = lay_out(&fs, work.path(), &Report::default()).unwrap();
-    let image = work.path().join("image");
-    image::write(&disk, Format::Raw, &image, &Report::default()).unwrap();
-    Written { fs, work, image, disk }
+    write_timed(fs)
 }
 
 fn reader(written: &Written) -> Reader<image::Source> {
@@ -556,4 +551,53 @@ fn btrfs_check_finds_no_error() {
     assert!(written.disk.size > 256 << 20);
     read_back(&written.fs, &written);
     drop(written.work);
+}
+
+/// A whole system, for measuring: `ROWI_ROOT` names a root that something installed.
+#[test]
+#[ignore = "needs a root to write"]
+#[expect(clippy::print_stderr, reason = "shows what it measured")]
+fn a_whole_system() {
+    let root = PathBuf::from(std::env::var_os("ROWI_ROOT").unwrap());
+    let start = std::time::Instant::now();
+    let mut tree = crate::root::scan(&root).unwrap();
+    eprintln!("{} files read in {:?}", tree.len(), start.elapsed());
+    let var = path("var");
+    let inside = std::iter::once((RelPath::ROOT, folder()))
+        .chain(tree.below(&var).map(|(path, node)| (path.strip(&var).unwrap(), node.clone())))
+        .collect();
+    tree.remove(&var);
+    let fs = |_: &Path| {
+        let bare = || Tree::from_iter([(RelPath::ROOT, folder())]);
+        let mut fs = file_system(vec![
+            subvolume("@", 1, bare()),
+            subvolume("@/.snapshots", 2, bare()),
+            Subvolume { read_only: true, ..subvolume("@/.snapshots/1/snapshot", 3, tree) },
+            Subvolume { nodatacow: true, ..subvolume("@/var", 5, inside) },
+        ]);
+        (fs.default, fs.quota) = (2, true);
+        fs
+    };
+    let written = write_timed(fs);
+    check_image(&written.image);
+    let start = std::time::Instant::now();
+    read_back(&written.fs, &written);
+    eprintln!("read back and compared in {:?}", start.elapsed());
+    if let Some(mounted) = Mounted::new(&written.image, "ro") {
+        mounted_equals(&written.fs, &mounted);
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "shows what it measured")]
+fn write_timed(fs: impl FnOnce(&Path) -> FileSystem) -> Written {
+    let work = tempfile::tempdir().unwrap();
+    let fs = fs(work.path());
+    let start = std::time::Instant::now();
+    let disk = lay_out(&fs, work.path(), &Report::default()).unwrap();
+    let held: u64 = disk.extents.iter().map(|extent| extent.content.len()).sum();
+    eprintln!("laid out in {:?}: {held} bytes of {}", start.elapsed(), disk.size);
+    let image = work.path().join("image");
+    image::write(&disk, Format::Raw, &image, &Report::default()).unwrap();
+    eprintln!("and written after {:?}", start.elapsed());
+    Written { fs, work, image, disk }
 }

@@ -34,8 +34,41 @@ pub(super) type Visit<'a> = dyn FnMut(Key, &[u8]) -> Result<(), ReadError> + 'a;
 /// A walk and how far it came.
 struct Walk<'a, 'v> {
     range: RangeInclusive<Key>,
-    last: Option<Key>,
+    /// First key of the leaf that was met last.
+    leaf: Option<Key>,
     visit: &'a mut Visit<'v>,
+}
+
+/// The heads of a block's items or pointers, each beginning with its key.
+#[derive(Clone, Copy)]
+struct Heads<'a> {
+    bytes: &'a [u8],
+    size: usize,
+}
+
+impl<'a> Heads<'a> {
+    fn len(&self) -> usize {
+        self.bytes.len() / self.size
+    }
+
+    fn get(&self, number: usize) -> Fields<'a> {
+        Fields::new(&self.bytes[number * self.size..][..self.size])
+    }
+
+    fn key(&self, number: usize) -> Result<Key, ReadError> {
+        self.get(number).key()
+    }
+
+    /// Number of keys that are below or, where `equal`, at `key`. Keys that do not ascend give some number.
+    fn before(&self, key: &Key, equal: bool) -> Result<usize, ReadError> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let at = self.key(middle)?;
+            if at < *key || (equal && at == *key) { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
 }
 
 impl<R: ReadAt> Reader<R> {
@@ -80,7 +113,7 @@ impl<R: ReadAt> Reader<R> {
         if root.level > TOP_LEVEL {
             return Err(damaged("a tree is too high"));
         }
-        self.walk_block(root, &mut Walk { range, last: None, visit })
+        self.walk_block(root, &mut Walk { range, leaf: None, visit })
     }
 
     /// `at` is the block with the level that it must have: one less than its parent's, so that this ends.
@@ -90,30 +123,38 @@ impl<R: ReadAt> Reader<R> {
         let size = if at.level == 0 { ITEM } else { KEY_PTR };
         let heads = count.checked_mul(size).and_then(|length| block[HEADER..].get(..length));
         let heads = heads.ok_or_else(|| damaged("a tree block has too many items"))?;
-        // A block that is not a root has its parent's key, so that each leads to an item that was not met before: a
-        // walk is no longer than the file system, however its pointers are twisted.
-        let first = if heads.is_empty() { None } else { Some(Fields::new(heads).key()?) };
+        let heads = Heads { bytes: heads, size };
+        // A block that is not a root has its parent's key, and the first keys of leaves ascend strictly over a walk.
+        // So no leaf is met twice and every block leads to one: however pointers are twisted, a walk ends.
+        let first = if count == 0 { None } else { Some(heads.key(0)?) };
         if (first.is_none() && at.level > 0) || (at.first.is_some() && at.first != first) {
             return Err(damaged("a tree block does not begin with its parent's key"));
         }
-        if at.level == 0 { walk_leaf(&block[HEADER..], heads, walk) } else { self.walk_node(at.level, heads, walk) }
+        if at.level > 0 {
+            return self.walk_node(at.level, heads, walk);
+        }
+        if first.is_some() && walk.leaf >= first {
+            return Err(damaged("keys do not ascend"));
+        }
+        walk.leaf = first;
+        walk_leaf(&block[HEADER..], heads, walk)
     }
 
-    fn walk_node(&self, level: u8, heads: &[u8], walk: &mut Walk<'_, '_>) -> Result<(), ReadError> {
-        let mut pointers =
-            heads.chunks_exact(KEY_PTR).map(pointer).collect::<Result<Vec<_>, _>>()?.into_iter().peekable();
-        while let Some((key, below)) = pointers.next() {
-            if key > *walk.range.end() {
-                break;
-            }
-            let next = pointers.peek().map(|(next, _)| *next);
-            if next.is_some_and(|next| next <= key) {
+    fn walk_node(&self, level: u8, heads: Heads<'_>, walk: &mut Walk<'_, '_>) -> Result<(), ReadError> {
+        let start = heads.before(walk.range.start(), true)?.saturating_sub(1);
+        let mut last = None;
+        for number in start..heads.len() {
+            let mut fields = heads.get(number);
+            let key = fields.key()?;
+            if last >= Some(key) {
                 return Err(damaged("keys do not ascend"));
             }
-            if next.is_some_and(|next| next <= *walk.range.start()) {
-                continue;
+            if key > *walk.range.end() && number > 0 {
+                break;
             }
-            self.walk_block(&TreeRoot { level: level - 1, ..below }, walk)?;
+            last = Some(key);
+            let (address, generation) = (fields.u64()?, fields.u64()?);
+            self.walk_block(&TreeRoot { address, level: level - 1, generation, first: Some(key) }, walk)?;
         }
         Ok(())
     }
@@ -165,26 +206,20 @@ pub(super) fn tree_root(item: &[u8]) -> Result<TreeRoot, ReadError> {
     Ok(TreeRoot { address, level: fields.u8()?, generation, first: None })
 }
 
-fn pointer(bytes: &[u8]) -> Result<(Key, TreeRoot), ReadError> {
-    let mut fields = Fields::new(bytes);
-    let key = fields.key()?;
-    Ok((key, TreeRoot { address: fields.u64()?, level: 0, generation: fields.u64()?, first: Some(key) }))
-}
-
-fn walk_leaf(body: &[u8], heads: &[u8], walk: &mut Walk<'_, '_>) -> Result<(), ReadError> {
-    for head in heads.chunks_exact(ITEM) {
-        let mut fields = Fields::new(head);
+fn walk_leaf(body: &[u8], heads: Heads<'_>, walk: &mut Walk<'_, '_>) -> Result<(), ReadError> {
+    let mut last = None;
+    for number in heads.before(walk.range.start(), false)?..heads.len() {
+        let mut fields = heads.get(number);
         let (key, offset, size) = (fields.key()?, fields.u32()? as usize, fields.u32()? as usize);
-        // Strictly, over the whole walk: no block can be met twice.
-        if walk.last.is_some_and(|last| last >= key) {
+        if last >= Some(key) {
             return Err(damaged("keys do not ascend"));
         }
-        walk.last = Some(key);
+        last = Some(key);
         if !walk.range.contains(&key) {
-            continue;
+            break;
         }
         let end = offset.checked_add(size);
-        let data = end.filter(|_| offset >= heads.len()).and_then(|end| body.get(offset..end));
+        let data = end.filter(|_| offset >= heads.bytes.len()).and_then(|end| body.get(offset..end));
         (walk.visit)(key, data.ok_or_else(|| damaged("an item lies outside its tree block"))?)?;
     }
     Ok(())
