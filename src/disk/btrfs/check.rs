@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     FileSystem, Subvolume,
-    format::{LABEL_MAX, LINK_MAX, NAME_MAX, SECTOR, extref_hash, name_hash},
+    format::{LABEL_MAX, LINK_MAX, NAME_MAX, SECTOR, name_hash},
     node::MAX_ITEM,
 };
 use crate::tree::{Kind, LinkSet, Node, RelPath};
@@ -98,21 +98,6 @@ fn files(subvolume: &Subvolume, faults: &mut Vec<String>) {
         *size += ENTRY + name.len();
         if *size > MAX_ITEM {
             say(path, "has a name whose hash too many others have");
-        }
-    }
-    extended_names(subvolume, faults);
-}
-
-/// Names of one file beyond what its INODE_REF holds must not share a hash too often either.
-fn extended_names(subvolume: &Subvolume, faults: &mut Vec<String>) {
-    let mut sizes: HashMap<(LinkSet, u64), usize> = HashMap::new();
-    for (path, node) in subvolume.tree.iter() {
-        let Kind::File { link: Some(link), .. } = node.kind else { continue };
-        // The folder's number is not known yet; the hash of the name alone tells when it could come to that.
-        let size = sizes.entry((link, extref_hash(0, path.file_name()))).or_default();
-        *size += 18 + path.file_name().len();
-        if *size > MAX_ITEM * 16 {
-            faults.push(format!("`{path}` of `{}` has too many names of one hash", subvolume.path));
         }
     }
 }
