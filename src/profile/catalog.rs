@@ -109,6 +109,13 @@ pub fn schema() -> Value {
     for kind in kinds {
         definitions.insert(kind.as_str().into(), form(load::shape(kind), kind != Kind::Profile));
     }
+    definitions.insert("by-arch".into(), json!({
+        "type": "object", "properties": {"x86_64": {}, "aarch64": {}}, "additionalProperties": false, "minProperties": 1
+    }));
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    definitions.insert("only".into(), json!({
+        "type": "object", "properties": {"arch": names, "platform": names, "distribution": names}, "additionalProperties": false
+    }));
     let branches: Vec<Value> = kinds.iter().map(|kind| json!({"$ref": format!("#/$defs/{}", kind.as_str())})).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -125,8 +132,8 @@ fn form(shape: &Shape, arch_maps: bool) -> Value {
     if !arch_maps || whole || matches!(shape, Shape::Free) {
         return plain;
     }
-    let branches = json!({"type": "object", "properties": {"x86_64": plain, "aarch64": plain}, "additionalProperties": false, "minProperties": 1});
-    json!({"anyOf": [plain, branches]})
+    // The branches are checked by the program: their forms would make the schema grow threefold a level.
+    json!({"anyOf": [plain, {"$ref": "#/$defs/by-arch"}]})
 }
 
 fn plain_form(shape: &Shape, arch_maps: bool) -> Value {
@@ -145,7 +152,7 @@ fn plain_form(shape: &Shape, arch_maps: bool) -> Value {
         Shape::Word(words) => json!({"enum": words}),
         Shape::List(inner, id) => json!({"type": "array", "items": item_form(inner, id, arch_maps)}),
         Shape::Map(inner) => json!({"type": "object", "additionalProperties": form(inner, arch_maps)}),
-        Shape::Record(fields) => record_form(fields.iter(), arch_maps),
+        Shape::Record(fields) => record_form(fields, arch_maps),
         Shape::Any(shapes) => {
             json!({"anyOf": shapes.iter().map(|shape| plain_form(shape, arch_maps)).collect::<Vec<_>>()})
         }
@@ -155,24 +162,31 @@ fn plain_form(shape: &Shape, arch_maps: bool) -> Value {
 
 /// An item: itself, or with `only` and `remove` beside it.
 fn item_form(shape: &Shape, id: &str, arch_maps: bool) -> Value {
-    if let Shape::Record(fields) = shape {
-        return record_form(fields.iter().chain(ITEM), arch_maps);
+    let id = if id.is_empty() { "name" } else { id };
+    let mut long = match shape {
+        Shape::Record(fields) => record_form(fields, arch_maps),
+        _ => {
+            json!({"type": "object", "properties": {id: form(shape, arch_maps)}, "required": [id], "additionalProperties": false})
+        }
+    };
+    for field in ITEM {
+        let reference = json!({"$ref": "#/$defs/only", "description": field.doc});
+        let flag = json!({"type": "boolean", "description": field.doc});
+        long["properties"][field.name] = if matches!(field.shape, Shape::Flag) { flag } else { reference };
     }
-    let mut long = record_form(ITEM.iter(), arch_maps);
-    let name = if id.is_empty() { "name" } else { id };
-    long["properties"][name] = form(shape, arch_maps);
-    json!({"anyOf": [form(shape, arch_maps), long]})
+    if matches!(shape, Shape::Record(_)) { long } else { json!({"anyOf": [form(shape, arch_maps), long]}) }
 }
 
-fn record_form<'a>(fields: impl Iterator<Item = &'a Field>, arch_maps: bool) -> Value {
+fn record_form(fields: &[Field], arch_maps: bool) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for field in fields {
-        let mut value = form(&field.shape, arch_maps && field.name != "kind");
+        let is_head = field.name == "kind" && matches!(field.shape, Shape::Word(_));
+        let mut value = form(&field.shape, arch_maps && !is_head);
         if let Some(value) = value.as_object_mut() {
             value.insert("description".into(), field.doc.into());
         }
-        if field.name == "kind" && matches!(field.shape, Shape::Word(_)) {
+        if is_head {
             required = vec!["kind", "name"];
         }
         properties.insert(field.name.into(), value);

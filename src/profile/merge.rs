@@ -59,7 +59,7 @@ impl Target {
 /// The child's words on top of the parent's.
 pub(super) fn merge(shape: &Shape, parent: Node, child: &Node) -> Node {
     if child.reset {
-        return Node { replaced: history(&parent), ..normalised(shape, child) };
+        return Node { reset: true, replaced: history(&parent), ..normalised(shape, child) };
     }
     match (&parent.value, &child.value) {
         (Value::Map(_), Value::Map(entries)) if shape.is_map() => {
@@ -85,7 +85,7 @@ pub(super) fn merge(shape: &Shape, parent: Node, child: &Node) -> Node {
 
 /// A list of its own, without what it takes away.
 fn normalised(shape: &Shape, node: &Node) -> Node {
-    let empty = Node { value: Value::List(Vec::new()), ..node.clone() };
+    let empty = Node { value: Value::List(Vec::new()), reset: false, ..node.clone() };
     match (&node.value, shape.list()) {
         (Value::List(_), Some((inner, id))) => add(inner, id, empty, &Node { reset: false, ..node.clone() }),
         _ => node.clone(),
@@ -131,7 +131,7 @@ fn add(shape: &Shape, id: &str, parent: Node, child: &Node) -> Node {
     }
     let place =
         if items.is_empty() || parent.place.file.as_os_str().is_empty() { child.place.clone() } else { parent.place };
-    Node { value: Value::List(items), place, reset: false, replaced: parent.replaced }
+    Node { value: Value::List(items), place, reset: parent.reset, replaced: parent.replaced }
 }
 
 fn identity<'a>(item: &'a Node, id: &str) -> Option<&'a str> {

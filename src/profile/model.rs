@@ -45,8 +45,8 @@ pub struct Profile {
     pub formats: Vec<Format>,
     /// How `rowi boot` emulates the machine.
     pub emulate: Emulate,
-    /// Settings that this version checks and does not apply, by key: `preload`, `registries.mirrors`, …; secrets as
-    /// `secret:NAME`.
+    /// Settings that are checked and kept for other commands or a later version, by key: `image.name`, `preload`,
+    /// `registries.mirrors`, the platform's `firmware`, …; secrets as `secret:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub carried: BTreeMap<String, serde_json::Value>,
     /// Settings left out since the distribution lacks their role, and other things worth a line in the summary.

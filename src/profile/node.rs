@@ -209,6 +209,9 @@ impl<'a> Reader<'a> {
         }
         let place = self.place(span.start.line(), span.start.col());
         let (value, tag) = match event {
+            Event::Scalar(_, ScalarStyle::Plain, _, tag) if span.is_empty() => {
+                (Value::Scalar(String::new(), Style::Plain), tag)
+            }
             Event::Scalar(text, style, _, tag) => {
                 let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
                 (Value::Scalar(text.into_owned(), style), tag)

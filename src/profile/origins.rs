@@ -91,7 +91,8 @@ fn collect(path: &str, node: &Node, all: &mut Vec<Origin>) {
 
 fn origin(key: String, node: &Node) -> Origin {
     let set = |place: &Place| (*place != Place::default()).then(|| place.clone());
-    let is_secret = matches!(key.rsplit('.').next(), Some("psk" | "password_hash"));
+    let is_secret =
+        key.starts_with("registries.credentials.") || matches!(key.rsplit('.').next(), Some("psk" | "password_hash"));
     let shown = |text: String| if is_secret { "secret".into() } else { text };
     Origin {
         value: match node.get("secret").and_then(Node::as_str) {

@@ -25,6 +25,9 @@ const CARRIED: &[&str] = &[
     "logging.forward",
 ];
 
+/// Settings that are carried for other commands, without a note.
+const KEPT: &[&str] = &["image.name", "image.identity", "kubernetes.node", "registries.in_image"];
+
 /// Reads the three trees; holds what is found on the way.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
@@ -97,7 +100,9 @@ impl Reader<'_> {
                 self.notes.push(format!("`{key}` is checked, but not applied by this version"));
             }
         }
-        CARRIED.iter().filter_map(|key| Some(((*key).to_owned(), hidden(key, self.profile.at(key)?)))).collect()
+        let carried = CARRIED.iter().chain(KEPT).filter_map(|key| Some(((*key).to_owned(), self.profile.at(key)?)));
+        let firmware = self.platform.get("firmware").map(|node| ("firmware".to_owned(), node));
+        carried.chain(firmware).map(|(key, node)| (key.clone(), hidden(&key, node))).collect()
     }
 
     fn fault(&mut self, place: &Place, message: impl Into<String>, hint: &str) {

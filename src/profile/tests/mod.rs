@@ -1,8 +1,15 @@
-//! Shipped files and what is wrong with others.
+//! Shipped files, the specification's files, and what is wrong with others.
+
+mod faults;
+mod language;
+mod shipped;
+
+use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::report::{Diagnostic, Explain};
 
-fn choice(profile: &str, platform: &str, distribution: &str) -> Choice {
+pub(super) fn choice(profile: &str, platform: &str, distribution: &str) -> Choice {
     Choice {
         profile: profile.into(),
         platform: Some(platform.into()),
@@ -12,32 +19,51 @@ fn choice(profile: &str, platform: &str, distribution: &str) -> Choice {
     }
 }
 
-fn loaded(choice: &Choice) -> Loaded {
+pub(super) fn loaded(choice: &Choice) -> Loaded {
     load(choice).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-#[test]
-fn kubic_from_the_test_distribution() {
-    let loaded = loaded(&choice("kubic", "vm", "debian-rpm"));
-    let profile = &loaded.profile;
-    let whats: Vec<&str> = profile.packages.install.iter().map(|request| request.what.as_str()).collect();
-    for what in
-        ["debian-essential", "linux-image-cloud-amd64", "containerd", "kubernetes-client", "grub-pc-bin", "shim-signed"]
-    {
-        assert!(whats.contains(&what), "{what} in {whats:?}");
+/// A folder with one profile in it.
+pub(super) struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
-    let kubectl = profile.packages.install.iter().find(|request| request.what == "kubernetes-client");
-    let kubectl = kubectl.map(|request| (request.role.as_deref(), request.place.file.to_str()));
-    assert_eq!(kubectl, Some((Some("kubernetes.client"), Some("profiles/kubic.yaml"))));
-    assert_eq!(profile.machine.container.runtimes, [Runtime::Containerd]);
-    assert_eq!((profile.layout.partitions.len(), profile.layout.etc), (3, EtcMode::Subvolume));
-    assert_eq!(profile.boot.consoles, ["ttyS0,115200", "tty0"]);
-    assert_eq!(profile.boot.loaders, [Loader::Grub2Efi, Loader::Grub2Bios]);
-    assert_eq!(profile.distribution.repositories[0].url, "dir:target/debian-rpm/x86_64");
-    assert!(
-        profile.notes.iter().any(|note| note.starts_with("`kubernetes.node`: not in debian-rpm")),
-        "{:?}",
-        profile.notes
-    );
-    assert!(profile.distribution.absent.contains_key("kubernetes.node"));
+
+    /// A file in it.
+    pub(super) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs_err::create_dir_all(path.parent().expect("it is below the folder")).expect("a folder");
+        fs_err::write(&path, text).expect("a file");
+        path
+    }
+
+    /// A profile `t` on top of microos that says `text`.
+    pub(super) fn profile(&self, text: &str) -> Choice {
+        let path = self.file("t.yaml", &format!("kind: profile\nname: t\nextends: [microos]\n{text}"));
+        choice(path.to_str().expect("UTF-8"), "vm", "opensuse-tumbleweed")
+    }
+
+    /// What is wrong with that profile: line, message, hints.
+    pub(super) fn faults(&self, text: &str) -> Vec<(u32, String, String)> {
+        told(&self.profile(text))
+            .iter()
+            .map(|fault| {
+                let place = fault.place.as_ref().expect("every fault has a place");
+                assert!(place.column > 0 && !place.file.as_os_str().is_empty(), "{place}");
+                (place.line, fault.message.clone(), fault.hints.join("; "))
+            })
+            .collect()
+    }
+}
+
+pub(super) fn told(choice: &Choice) -> Vec<Diagnostic> {
+    load(choice).err().map(|faults| faults.diagnostics()).unwrap_or_default()
+}
+
+pub(super) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
