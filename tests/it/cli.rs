@@ -68,7 +68,61 @@ const VERBS: [&str; 13] = [
 fn help_says_what_there_is() {
     let said = Desk::new().run(&["--help"]);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
-    assert_snapshot!(said.stdout, @"");
+    let trimmed: Vec<&str> = said.stdout.lines().map(str::trim_end).collect();
+    assert_snapshot!(trimmed.join("\n"), @r"
+    Builds immutable, transactional openSUSE-style images from profiles
+
+    Without root, without loop devices, without mounting anything; the same input gives the same bytes.
+
+    Usage: rowi [OPTIONS] <COMMAND>
+
+    Commands:
+      build        Build an image
+      plan         Show what `build` would do
+      lock         Pin the packages of a profile in its lock file
+      why          Say what pulled a package in
+      profiles     List the profiles, platforms and distributions that there are, and where each comes
+                   from
+      init         Write a commented profile to begin with
+      schema       Print the JSON Schema of profiles, platforms and distributions
+      verify       Check every promise of the layout on an image's bytes
+      boot         Run an image in QEMU on a throw-away layer, or check it from inside
+      doctor       Say what this machine lacks for building, and what to change
+      cache        Look after the cache of packages, metadata and stages
+      completions  Print completions for a shell
+      man          Write man pages
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -q, --quiet
+              Show results, warnings and errors only
+
+          --progress <HOW>
+              Show progress as bars, plain lines or JSON lines
+
+              [default: auto]
+              [possible values: auto, bar, plain, json]
+
+          --color <WHEN>
+              Colour messages (`NO_COLOR` is heard too)
+
+              [default: auto]
+              [possible values: auto, always, never]
+
+          --cache <DIR>
+              Keep downloads and stages in DIR instead of `$XDG_CACHE_HOME/rowi`
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Exit codes: 0 done, 1 build failed, 2 bad arguments or profile, 3 packages unsatisfiable,
+    4 the host cannot do it (tool, privilege, space, network), 5 verification failed, 130 interrupted
+
+    First image: rowi build --profile kubic && rowi boot
+    ");
 }
 
 #[test]
@@ -164,7 +218,9 @@ fn wrong_arguments_end_with_2() {
     }
     let said = desk.said(desk.command().env("SOURCE_DATE_EPOCH", "yesterday").args(["build", "--profile", "kubic"]));
     assert_eq!(said.code, 2);
-    assert_snapshot!(said.stderr, @"");
+    assert_snapshot!(said.stderr, @r"
+    error: `SOURCE_DATE_EPOCH` is not a number of seconds since 1970
+    ");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Integration tests.
 
 mod cli;
+mod image;
 mod packages;
 mod sandbox;

@@ -119,18 +119,35 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), "packages:\n  instal: [podman]\n").unwrap();
         let text = text(&fault(file.path()), false).replace(&file.path().display().to_string(), "kubic.yaml");
-        assert_snapshot!(text, @"");
+        assert_snapshot!(text, @r"
+        error: unknown key `instal\x1b[2J`
+         --> kubic.yaml:2:3
+          |
+        2 |   instal: [podman]
+          |   ^^^^^^
+          because a list of packages is called `install`
+          and there is nothing else
+        hint: write `install`
+        ");
     }
 
     #[test]
     fn a_fault_of_a_file_that_is_gone_still_has_a_place() {
-        assert_snapshot!(text(&fault(Path::new("/nowhere/kubic.yaml")), false), @"");
+        assert_snapshot!(text(&fault(Path::new("/nowhere/kubic.yaml")), false), @r"
+        error: unknown key `instal\x1b[2J`
+          --> /nowhere/kubic.yaml:2:3
+          because a list of packages is called `install`
+          and there is nothing else
+        hint: write `install`
+        ");
     }
 
     #[test]
     fn github_marks_the_line_and_nothing_else() {
         let mut fault = fault(Path::new("a,b.yaml"));
         fault.message = "100 %\n::set-output name=x::y".into();
-        assert_snapshot!(annotation(&fault), @"");
+        assert_snapshot!(annotation(&fault), @r"
+        ::error file=a%2Cb.yaml,line=2,col=3::100 %25%0A::set-output name=x::y%0Abecause a list of packages is called `install`%0Abecause there is nothing else%0Ahint: write `install`
+        ");
     }
 }

@@ -1,0 +1,229 @@
+//! Whole images from the test distribution: the same bytes for root and for a user, judged by other people's tools,
+//! and booted. Enabled by `ROWI_DEBIAN_RPM`, the folder that `ci/debian-rpm` filled, one folder an architecture.
+
+use std::{
+    fmt::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use assert_cmd::Command;
+
+/// The ordinary user with subordinate ids that `ci/test` makes.
+const USER: &str = "rowi-test";
+/// The platform's sector size: offsets in partition tables are counted in it.
+const SECTOR: u64 = 512;
+
+/// What the images are made of, and where.
+struct Bench {
+    folder: PathBuf,
+    rowi: PathBuf,
+    repository: PathBuf,
+}
+
+/// One for all tests: the first build fills the cache of each user.
+static BENCH: LazyLock<Option<Bench>> = LazyLock::new(Bench::new);
+/// `kubic`, built once by root.
+static KUBIC: LazyLock<Option<Images>> = LazyLock::new(|| Some(BENCH.as_ref()?.build(Who::Root, "kubic", "root", &[])));
+
+/// Who builds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Root,
+    User,
+}
+
+/// The results of one build.
+struct Images {
+    raw: PathBuf,
+    qcow2: PathBuf,
+    sums: String,
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
+fn skip<T>(why: &str) -> Option<T> {
+    assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+    None
+}
+
+impl Bench {
+    fn new() -> Option<Self> {
+        let Some(given) = std::env::var_os("ROWI_DEBIAN_RPM") else {
+            return skip("ROWI_DEBIAN_RPM does not name the test distribution");
+        };
+        let arch = rowi::profile::Arch::host().as_str();
+        let repository = Path::new(&given).join(arch);
+        if !repository.join("repodata/repomd.xml").exists() {
+            return skip(&format!("there is no repository in `{}`", repository.display()));
+        }
+        // Everybody can read it, wherever the checkout lies; not in /tmp, which may be memory.
+        let folder = tempfile::Builder::new().prefix("rowi-images-").tempdir_in("/var/tmp").unwrap().keep();
+        fs_err::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+        let rowi = folder.join("rowi");
+        fs_err::copy(env!("CARGO_BIN_EXE_rowi"), &rowi).unwrap();
+        run("cp", &["-r", "--reflink=auto", text(&repository), text(&folder.join("repository"))]);
+        run("chmod", &["-R", "a+rX", text(&folder.join("repository"))]);
+        Some(Self { rowi, repository: folder.join("repository"), folder })
+    }
+
+    /// A command of root's or the user's, each with a home, a time zone and an umask of their own.
+    fn command(&self, who: Who, args: &[&str]) -> Command {
+        let name = if who == Who::Root { "root" } else { "user" };
+        let home = self.folder.join(name);
+        if !home.exists() {
+            fs_err::create_dir(&home).unwrap();
+            if who == Who::User {
+                run("chown", &[&format!("{USER}:"), text(&home)]);
+            }
+        }
+        let (zone, umask) = if who == Who::Root { ("UTC", "022") } else { ("Pacific/Kiritimati", "077") };
+        let mut command = Command::new(if who == Who::Root { "sh" } else { "runuser" });
+        if who == Who::User {
+            command.args(["-u", USER, "--", "sh"]);
+        }
+        command
+            .args(["-c", &format!("umask {umask} && cd \"$HOME\" && exec \"$@\""), "sh", text(&self.rowi)])
+            .args(args);
+        command.env_remove("XDG_CACHE_HOME").env_remove("SOURCE_DATE_EPOCH");
+        command.env("HOME", &home).env("TZ", zone);
+        command
+    }
+
+    fn arguments(&self, profile: &str) -> Vec<String> {
+        let repository = format!("debian-rpm=dir:{}", self.repository.display());
+        ["--profile", profile, "--distribution", "debian-rpm", "--repo", &repository].map(str::to_owned).to_vec()
+    }
+
+    fn build(&self, who: Who, profile: &str, output: &str, more: &[&str]) -> Images {
+        let common = self.arguments(profile);
+        let mut args = vec!["build", "--quiet", "--format", "raw,qcow2", "--output", output];
+        args.extend(common.iter().map(String::as_str));
+        args.extend(more);
+        let built = self.command(who, &args).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let stdout = String::from_utf8(built.stdout).unwrap();
+        let file = |ending: &str| {
+            let line = stdout.lines().find(|line| line.ends_with(ending));
+            PathBuf::from(line.unwrap_or_else(|| panic!("no {ending} in {stdout}")))
+        };
+        let raw = file(".raw");
+        Images { sums: fs_err::read_to_string(raw.with_extension("sha256")).unwrap(), qcow2: file(".qcow2"), raw }
+    }
+
+    /// What half-made things the user's cache holds.
+    fn left(&self, who: Who) -> usize {
+        let home = self.folder.join(if who == Who::Root { "root" } else { "user" });
+        fs_err::read_dir(home.join(".cache/rowi/work")).unwrap().count()
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Runs a program that has to succeed; its output, should that be wanted.
+fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {args:?}: {stdout}{stderr}");
+    stdout.into_owned()
+}
+
+/// Root builds from the repository, a user from a lock, with other folder, zone, umask and number of threads.
+#[test]
+fn a_user_builds_the_bytes_that_root_builds() {
+    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let common = bench.arguments("kubic");
+    let mut lock = vec!["lock"];
+    lock.extend(common.iter().map(String::as_str));
+    bench.command(Who::User, &lock).assert().success();
+    let again = bench.build(Who::User, "kubic", "elsewhere/deep", &["--locked", "--jobs", "1"]);
+    assert_eq!(kubic.sums, again.sums, "{}", differences(&kubic.raw, &again.raw));
+    run("cmp", &[text(&kubic.qcow2), text(&again.qcow2)]);
+    assert_eq!((bench.left(Who::Root), bench.left(Who::User)), (0, 0));
+}
+
+/// Where two disks differ first.
+fn differences(one: &Path, other: &Path) -> String {
+    let output =
+        Command::new("sh").args(["-c", "cmp -l \"$1\" \"$2\" | head -n 20", "sh", text(one), text(other)]).output();
+    let mut shown = String::new();
+    for line in String::from_utf8_lossy(&output.unwrap().stdout).lines() {
+        let offset: u64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        let _ = writeln!(shown, "{:#x}: {line}", offset.saturating_sub(1));
+    }
+    shown
+}
+
+#[test]
+fn other_peoples_tools_find_no_fault() {
+    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let table = run("sgdisk", &["--verify", text(&kubic.raw)]);
+    assert!(table.contains("No problems found"), "{table}");
+    let part = bench.folder.join("part");
+    for (number, start, end, code) in partitions(&kubic.raw) {
+        if !matches!(code.as_str(), "EF00" | "8300" | "8304") {
+            continue;
+        }
+        cut(&kubic.raw, &part, start * SECTOR, (end - start + 1) * SECTOR);
+        match code.as_str() {
+            "EF00" => run("fsck.fat", &["-n", text(&part)]),
+            _ => run("btrfs", &["check", "--readonly", "--check-data-csum", text(&part)]),
+        };
+        assert!(number > 0);
+    }
+    run("qemu-img", &["check", text(&kubic.qcow2)]);
+    run("qemu-img", &["compare", text(&kubic.raw), text(&kubic.qcow2)]);
+    for image in [&kubic.raw, &kubic.qcow2] {
+        bench.command(Who::Root, &["verify", text(image)]).assert().success();
+    }
+}
+
+/// Number, first and last sector, and type of each partition, as sgdisk prints them.
+fn partitions(image: &Path) -> Vec<(u32, u64, u64, String)> {
+    let print = run("sgdisk", &["--print", text(image)]);
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // Number, start, end, size, unit, code, name.
+        Some((
+            words.first()?.parse().ok()?,
+            words.get(1)?.parse().ok()?,
+            words.get(2)?.parse().ok()?,
+            (*words.get(5)?).into(),
+        ))
+    };
+    let found: Vec<_> = print.lines().filter_map(row).collect();
+    assert!(found.len() >= 2, "{print}");
+    found
+}
+
+fn cut(image: &Path, to: &Path, offset: u64, length: u64) {
+    let (skip, count) = (format!("skip={offset}"), format!("count={length}"));
+    let (from, to) = (format!("if={}", image.display()), format!("of={}", to.display()));
+    run("dd", &[&from, &to, &skip, &count, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none"]);
+}
+
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let (Some(bench), Some(_)) = (&*BENCH, &*KUBIC) else { return };
+    let common = bench.arguments("kubic");
+    for seconds in ["0.3", "3", "12"] {
+        let output = format!("interrupted-{seconds}");
+        let mut args = vec!["build", "--quiet", "--output", &output];
+        args.extend(common.iter().map(String::as_str));
+        let command = bench.command(Who::Root, &args);
+        let mut timed = Command::new("timeout");
+        timed.args(["--signal=INT", "--preserve-status", "--kill-after=30", seconds]).arg(command.get_program());
+        timed.args(command.get_args()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ended = timed.output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(130), "after {seconds} s: {said}");
+        let folder = bench.folder.join("root").join(&output);
+        assert!(!folder.exists() || fs_err::read_dir(&folder).unwrap().next().is_none(), "after {seconds} s");
+        assert_eq!(bench.left(Who::Root), 0, "after {seconds} s: {said}");
+    }
+    let mounts = fs_err::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains("rowi-images-"), "{mounts}");
+}
