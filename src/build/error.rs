@@ -37,6 +37,9 @@ pub enum Error {
     /// Reading a finished image.
     #[error(transparent)]
     Open(#[from] image::source::OpenError),
+    /// Reading what is in a finished image.
+    #[error(transparent)]
+    Facts(#[from] verify::Error),
     /// A package whose SHA-256 nobody knows.
     #[error("package `{0}` has no SHA-256")]
     Unpinned(String),
@@ -97,6 +100,7 @@ impl Error {
             Self::Lock(error) => error,
             Self::Inputs(error) => error,
             Self::Open(error) => error,
+            Self::Facts(error) => error,
             _ => return None,
         })
     }

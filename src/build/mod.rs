@@ -110,8 +110,7 @@ fn make_plan(options: &Options, loaded: &Loaded, packages: &Packages, work: &out
 fn check(built: &Built) -> Result<(), Error> {
     let Some(image) = built.files.first() else { return Ok(()) };
     let source = crate::image::Source::open(&image.path)?;
-    let _ = source;
-    let facts = verify::Facts::default();
+    let facts = verify::Facts::read(std::sync::Arc::new(source))?;
     match verify::verify(&facts) {
         findings if findings.is_empty() => Ok(()),
         findings => Err(Error::Findings { image: image.path.clone(), findings }),

@@ -20,7 +20,7 @@ mod partition;
 mod reader;
 mod sparse;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use bios::BiosError;
 pub use error::Error;

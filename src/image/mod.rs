@@ -94,15 +94,17 @@ pub fn write(disk: &Disk, format: Format, path: &Path, report: &Report) -> Resul
     Ok(Written { path: path.to_owned(), format, length: metadata.len(), allocated })
 }
 
-/// Writes `disk` into an empty file that is open already; `name` is for progress.
+/// Writes `disk` into an empty file that is open already; `name` is what the progress is called.
 ///
 /// # Errors
-/// A content cannot be read, the host cannot write, or `Unsupported` for a format of later versions.
+/// As [`write`]; `Unsupported` for a format of another version.
 pub fn write_to(disk: &Disk, format: Format, file: &fs_err::File, name: &str, report: &Report) -> io::Result<()> {
     match format {
         Format::Raw => raw::write(disk, file),
         Format::Qcow2 => qcow2::write(disk, file, &progress(disk, name, report)),
-        Format::RawXz | Format::RawZst => Err(io::ErrorKind::Unsupported.into()),
+        Format::RawXz | Format::RawZst => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, Error::Format(format).to_string()))
+        }
     }
 }
 
@@ -113,12 +115,11 @@ fn named_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".rowi-").permissions(permissions).tempfile_in(folder)
 }
 
-fn progress<'a>(disk: &Disk, name: &str, report: &'a Report) -> impl Fn(u64) + Sync + 'a {
+fn progress<'a>(disk: &Disk, name: &'a str, report: &'a Report) -> impl Fn(u64) + Sync + 'a {
     let total = disk.extents.iter().map(|extent| extent.content.len()).sum();
-    let name = name.to_owned();
     let sum = AtomicU64::new(0);
     move |bytes| {
         let done = sum.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        report.progress(done.min(total), total, name.clone());
+        report.progress(done.min(total), total, name);
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn folder(plan: &Plan) -> &str {
 
 /// Where packages put the modules of a platform.
 pub(super) fn platform(plan: &Plan, platform: &str) -> String {
-    format!("{}/{platform}", path_of(plan, "grub-platforms", "/usr/lib/grub"))
+    format!("{}/{platform}", path_of(plan, "grub-modules", "/usr/share/grub2"))
 }
 
 /// Those of the modules that the packages have.
@@ -47,9 +47,9 @@ fn menu_folder(plan: &Plan) -> String {
     if plan.traits.default_subvolume_boot { folder(plan).to_owned() } else { format!("/@{}", folder(plan)) }
 }
 
-/// What the BIOS image does by itself.
+/// What the BIOS image does by itself, with the modules that are in it.
 pub(super) fn early(plan: &Plan) -> String {
-    format!("search --fs-uuid --set=root {}\nset prefix=($root){}\nnormal\n", fsid(plan), menu_folder(plan))
+    format!("search.fs_uuid {} root\nset prefix=($root){}\nnormal\n", fsid(plan), menu_folder(plan))
 }
 
 /// What GRUB's signed EFI program reads beside itself.
@@ -163,7 +163,7 @@ fn link<'a>(plan: &'a Plan, usage: &str, usual: &'a str) -> &'a str {
 /// Names without a version that the menu uses, so that a new kernel in a snapshot is that snapshot's.
 fn links(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let Some(version) = kernels(tree).pop() else { return Vec::new() };
-    let kernel = path_of(plan, "kernel", "/boot/vmlinuz-${version}").replace("${version}", &version);
+    let kernel = path_of(plan, "kernel", "/boot/vmlinuz-{version}").replace("{version}", &version);
     let initrd = initrd::path(plan, &version);
     let pairs =
         [(link(plan, "kernel-link", "/boot/vmlinuz"), kernel), (link(plan, "initrd-link", "/boot/initrd"), initrd)];
@@ -188,14 +188,15 @@ pub(super) fn esp(plan: &Plan, tree: &Tree) -> BTreeMap<String, Content> {
         Arch::X86_64 => ("x64", "X64"),
         Arch::Aarch64 => ("aa64", "AA64"),
     };
-    let first = |usage: &str, usual: &str| {
-        let listed = path_of(plan, usage, usual).replace("${arch}", suffix);
-        listed.split_whitespace().find_map(|path| content(tree, path)).cloned()
+    // Debian's packages name the architecture in the file, openSUSE's in the folder.
+    let first = |usage: &str, names: [String; 2]| {
+        let folder = path_of(plan, usage, "/usr/share/efi");
+        names.iter().find_map(|name| content(tree, &format!("{folder}/{name}"))).cloned()
     };
-    let grub =
-        first("grub-efi", "/usr/lib/grub/x86_64-efi-signed/grub${arch}.efi.signed /usr/share/efi/x86_64/grub.efi");
-    let shim = first("shim", "/usr/lib/shim/shim${arch}.efi.signed /usr/share/efi/x86_64/shim.efi");
-    let manager = first("mok-manager", "/usr/lib/shim/mm${arch}.efi.signed /usr/share/efi/x86_64/MokManager.efi");
+    let arch = plan.arch.as_str();
+    let grub = first("grub-efi", [format!("{arch}-efi-signed/grub{suffix}.efi.signed"), format!("{arch}/grub.efi")]);
+    let shim = first("shim", [format!("shim{suffix}.efi.signed"), format!("{arch}/shim.efi")]);
+    let manager = first("shim", [format!("mm{suffix}.efi.signed"), format!("{arch}/MokManager.efi")]);
     let Some(grub) = grub else { return files };
     let removable = plan.boot.efi_file.clone().unwrap_or_else(|| format!("EFI/BOOT/BOOT{upper}.EFI"));
     match shim.filter(|_| plan.boot.secure_boot) {

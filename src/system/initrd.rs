@@ -29,7 +29,7 @@ pub(super) fn changes(plan: &Plan, _tree: &Tree) -> Vec<Change> {
 
 /// Where a kernel's initrd is.
 pub(super) fn path(plan: &Plan, version: &str) -> String {
-    path_of(plan, "initrd", "/boot/initrd-${version}").replace("${version}", version)
+    path_of(plan, "initrd", "/boot/initrd-{version}").replace("{version}", version)
 }
 
 /// Compresses every initrd of the tree.

@@ -1,7 +1,7 @@
-//! Language, time, keys, kernel parameters, sshd and the container engine's defaults: small files that say what the
+//! Language, time, keys, kernel parameters and the container engine's defaults: small files that say what the
 //! profile says, as drop-ins where the program reads them.
 
-use super::{Change, put_link, put_text};
+use super::{Change, path_of, put_link, put_text};
 use crate::{plan::Plan, profile::Runtime, tree::Tree};
 
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
@@ -23,26 +23,12 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     }
     if !machine.ntp_servers.is_empty() {
         let lines: String = machine.ntp_servers.iter().map(|server| format!("server {server} iburst\n")).collect();
-        changes.push(put_text(plan, "/etc/chrony/conf.d/rowi.conf", 0o644, &lines));
-        changes.push(put_text(plan, "/etc/chrony.d/rowi.conf", 0o644, &lines));
+        let folder = path_of(plan, "chrony-sources", "/etc/chrony.d");
+        let ending = if folder.ends_with("sources.d") { "sources" } else { "conf" };
+        changes.push(put_text(plan, &format!("{folder}/rowi.{ending}"), 0o644, &lines));
     }
-    changes.extend(sshd(plan, tree));
     changes.extend(containers(plan));
     changes
-}
-
-/// sshd_config(5) takes the first value that it finds, and drop-ins come before the rest.
-fn sshd(plan: &Plan, tree: &Tree) -> Vec<Change> {
-    let ssh = &plan.machine.ssh;
-    if tree.at("etc/ssh").is_none() && tree.at("usr/etc/ssh").is_none() {
-        return Vec::new();
-    }
-    let password = if ssh.password_login { "yes" } else { "no" };
-    let lines = format!(
-        "PermitRootLogin {}\nPasswordAuthentication {password}\nKbdInteractiveAuthentication {password}\n",
-        ssh.root_login
-    );
-    vec![put_text(plan, "/etc/ssh/sshd_config.d/10-rowi.conf", 0o600, &lines)]
 }
 
 /// containers-registries.conf(5), containers.conf(5).

@@ -24,6 +24,7 @@ mod programs;
 mod repositories;
 mod services;
 mod snapper;
+mod ssh;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -100,6 +101,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
         machine::changes,
         repositories::changes,
         snapper::changes,
+        ssh::changes,
         services::changes,
         initrd::changes,
         grub::scripts,

@@ -23,7 +23,7 @@ pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Vec<Change
         changes.push(put_text(plan, "/etc/systemd/system.conf.d/90-rowi-proxy.conf", 0o644, &manager(proxy)));
     }
     for (number, certificate) in machine.ca_certificates.iter().enumerate() {
-        let folder = super::path_of(plan, "trust-anchors", "/etc/pki/trust/anchors");
+        let folder = super::path_of(plan, "ca-anchors", "/etc/pki/trust/anchors");
         let ending = if folder.starts_with("/usr/local/share") { "crt" } else { "pem" };
         changes.push(put_text(plan, &format!("{folder}/rowi-{number}.{ending}"), 0o644, certificate));
     }

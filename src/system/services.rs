@@ -30,6 +30,8 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     for unit in enabled.iter().filter(|unit| exists(tree, unit)) {
         text += &format!("enable {unit}\n");
     }
+    // Written by `ssh` where the distribution makes no host keys itself.
+    text += "enable rowi-ssh-keys.service\n";
     let mut changes =
         vec![put_text(plan, &format!("/etc/systemd/system-preset/50-{}.preset", plan.profile), 0o644, &text)];
     let masks = machine.mask.iter().map(|unit| format!("/etc/systemd/system/{}", unit_name(unit)));

@@ -11,6 +11,8 @@ pub struct Facts {
     pub partitions: Vec<Partition>,
     /// Faults of the partition table itself, as sentences: a damaged backup, overlapping partitions.
     pub table_faults: Vec<String>,
+    /// What BIOS starts, where there is a partition for it.
+    pub bios: Option<Bios>,
     /// Files of the first FAT partition by upper-case path without a leading slash.
     pub esp: BTreeMap<String, Vec<u8>>,
     /// UUID of the btrfs file system.
@@ -28,6 +30,25 @@ pub struct Partition {
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,
+}
+
+/// GRUB's two images for BIOS, as far as each names the next. Sectors have 512 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bios {
+    /// Whether the first sector has code.
+    pub has_code: bool,
+    /// Whether the partition has some.
+    pub has_core: bool,
+    /// Where the first sector's code reads on.
+    pub core_sector: u64,
+    /// Where the BIOS boot partition begins.
+    pub partition_sector: u64,
+    /// Where the code there reads on.
+    pub next_sector: u64,
+    /// How many sectors that are.
+    pub next_count: u64,
+    /// Sectors of the partition.
+    pub partition_sectors: u64,
 }
 
 /// A subvolume with what is in it.

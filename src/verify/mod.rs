@@ -8,9 +8,13 @@
 //! is one promise, with what breaks when it does not hold. Nothing is mounted or booted.
 
 pub mod facts;
+mod open;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use facts::Facts;
+pub use open::Error;
 pub use rules::RULES;
 
 use serde::Serialize;

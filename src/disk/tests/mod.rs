@@ -47,7 +47,7 @@ fn content(program: &str, args: &[&str]) -> String {
     text
 }
 
-fn partition(name: &str, kind: PartitionKind, size: Option<u64>) -> Partition {
+pub(crate) fn partition(name: &str, kind: PartitionKind, size: Option<u64>) -> Partition {
     Partition {
         name: name.into(),
         kind,
@@ -61,7 +61,7 @@ fn partition(name: &str, kind: PartitionKind, size: Option<u64>) -> Partition {
 }
 
 /// A virtual machine's: BIOS and UEFI, everything in the order of the platform `vm`.
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     let paths = [("var", true), ("home", false), ("root", false), ("srv", false), ("usr/local", false)];
     Plan {
         plan: 1,
@@ -117,7 +117,7 @@ fn path(text: &str) -> RelPath {
 }
 
 /// A tree of files with the folders above them.
-fn tree(files: &[(&str, &str)]) -> Tree {
+pub(crate) fn tree(files: &[(&str, &str)]) -> Tree {
     let mut tree = Tree::new();
     for (name, text) in files {
         let at = path(name);
@@ -146,8 +146,9 @@ fn raw(disk: &Disk, file: &Path) {
 }
 
 /// Images of GRUB's shape: their bytes are their places.
-fn grub() -> BiosGrub {
+pub(crate) fn grub() -> BiosGrub {
     let mut boot: Vec<u8> = (0..512).map(|at| at as u8).collect();
+    boot[0] = 0xeb;
     boot[510..].copy_from_slice(&[0x55, 0xaa]);
     BiosGrub { boot, core: (0..70_001).map(|at| (at % 251) as u8).collect() }
 }

@@ -34,11 +34,31 @@ pub(super) fn boot_files(facts: &Facts) -> Vec<String> {
     faults
 }
 
+pub(super) fn bios_code(facts: &Facts) -> Vec<String> {
+    let Some(bios) = &facts.bios else { return Vec::new() };
+    let mut faults = Vec::new();
+    if !bios.has_code && !bios.has_core {
+        // A disk that BIOS shall not start, with room for the day when it shall.
+    } else if !bios.has_code {
+        faults.push("the first sector has no code".into());
+    } else if bios.core_sector != bios.partition_sector {
+        let (named, begins) = (bios.core_sector, bios.partition_sector);
+        faults.push(format!("the first sector reads on at sector {named}, and the partition begins at {begins}"));
+    } else if bios.next_sector != bios.partition_sector.saturating_add(1)
+        || !(1..bios.partition_sectors).contains(&bios.next_count)
+    {
+        let (named, count) = (bios.next_sector, bios.next_count);
+        faults.push(format!("GRUB's core image reads {count} sectors at {named}, which are not its own"));
+    }
+    faults
+}
+
 /// The file that a line of grub.cfg loads as kernel or initrd, if it is such a line.
 fn boot_path(line: &str) -> Option<&str> {
     let mut words = line.split_whitespace();
     let command = words.next()?;
-    ["linux", "linuxefi", "initrd", "initrdefi"].contains(&command).then(|| words.next()).flatten()
+    let named = ["linux", "linuxefi", "initrd", "initrdefi"].contains(&command).then(|| words.next()).flatten()?;
+    Some(named.trim_matches(['"', '\'']))
 }
 
 /// Whether snapshot 1 has the file that a menu names, by its path in the snapshot or from the top level, with the

@@ -26,6 +26,9 @@ const MAX_KEY_FILE: u64 = 64 << 10;
 pub(super) fn machine_identity(facts: &Facts) -> Vec<String> {
     let mut faults: Vec<String> =
         MACHINE_FILES.iter().filter(|file| facts.exists(file)).map(|file| format!("`{file}` is there")).collect();
+    if facts.esp.contains_key("LOADER/RANDOM-SEED") {
+        faults.push("the ESP has a random seed".into());
+    }
     match facts.text("/etc/machine-id") {
         Some(text) if !matches!(text.trim(), "" | "uninitialized") => {
             faults.push("`/etc/machine-id` names a machine".into());

@@ -133,12 +133,20 @@ pub(super) fn fstab_subvolumes(facts: &Facts) -> Vec<String> {
         }
     }
     for mount in mounts.iter().filter(|mount| mount.at.starts_with('/') && mount.at != "/") {
-        let point = facts.root().zip(RelPath::new(&mount.at).ok()).and_then(|(root, at)| root.tree.get(&at));
-        if !point.is_some_and(|node| node.kind == Kind::Directory) {
+        if !is_mount_point(facts, &mount.at) {
             faults.push(format!("mount point `{}` is no folder of the root snapshot", mount.at));
         }
     }
     faults
+}
+
+/// Whether there is a folder to mount upon, in the subvolume that has the folder above it.
+fn is_mount_point(facts: &Facts, at: &str) -> bool {
+    let Ok(path) = RelPath::new(at) else { return false };
+    let Some(above) = path.parent() else { return false };
+    let Some((subvolume, above)) = facts.locate(&above.to_string()) else { return false };
+    let point = above.join(path.file_name()).ok().and_then(|point| subvolume.tree.get(&point));
+    point.is_some_and(|node| node.kind == Kind::Directory)
 }
 
 pub(super) fn nodatacow(facts: &Facts) -> Vec<String> {

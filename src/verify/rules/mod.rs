@@ -24,6 +24,12 @@ pub const RULES: &[Rule] = &[
         faults: boot::boot_files,
     },
     Rule {
+        name: "bios-code",
+        promise: "where there is a BIOS boot partition, the first sector starts what is in it",
+        breaks: "BIOS finds nothing to start, or GRUB stops before its menu",
+        faults: boot::bios_code,
+    },
+    Rule {
         name: "default-subvolume",
         promise: "the default subvolume is `@/.snapshots/1/snapshot` and read-only",
         breaks: "updates are never booted, or the running system can be changed under its user's feet",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     tree::{Content, Kind, Node, RelPath, Time, Tree},
     verify::{
-        facts::{Facts, Partition, Subvolume},
+        facts::{Bios, Facts, Partition, Subvolume},
         verify,
     },
 };
@@ -115,6 +115,25 @@ fn partitions_may_not_overlap() {
     let mut facts = image(&[], &[]);
     facts.partitions.push(Partition { name: "esp".into(), offset: 0, length: 2 << 20 });
     breaks(&facts, "partition-table", "partition `esp` reaches into `root`");
+}
+
+#[test]
+fn bios_starts_grub() {
+    let sound = Bios {
+        has_code: true,
+        has_core: true,
+        core_sector: 2048,
+        partition_sector: 2048,
+        next_sector: 2049,
+        next_count: 100,
+        partition_sectors: 4096,
+    };
+    let with = |bios| Facts { bios: Some(bios), ..image(&[], &[]) };
+    assert_eq!(verify(&with(sound.clone())), []);
+    assert_eq!(verify(&with(Bios { has_code: false, has_core: false, ..sound.clone() })), []);
+    breaks(&with(Bios { has_code: false, ..sound.clone() }), "bios-code", "has no code");
+    breaks(&with(Bios { core_sector: 1, ..sound.clone() }), "bios-code", "reads on at sector 1,");
+    breaks(&with(Bios { next_count: 4096, ..sound }), "bios-code", "which are not its own");
 }
 
 #[test]
