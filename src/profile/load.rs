@@ -30,7 +30,7 @@ pub(super) fn shape(kind: Kind) -> &'static Shape {
 
 /// Finds, reads, merges and checks what is asked for.
 pub fn load(choice: &Choice) -> Result<Loaded, Faults> {
-    let mut loader = Loader { choice, faults: Vec::new(), files: Vec::new() };
+    let mut loader = Loader { choice, faults: Vec::new() };
     let trees = loader.trees();
     let Some((target, trees)) = trees else {
         return Err(Faults::check(loader.faults).expect_err("a tree is missing for a reason that was told"));
@@ -76,7 +76,6 @@ struct Trees {
 struct Loader<'a> {
     choice: &'a Choice,
     faults: Vec<Diagnostic>,
-    files: Vec<std::path::PathBuf>,
 }
 
 impl Loader<'_> {
@@ -184,7 +183,6 @@ impl Loader<'_> {
     }
 
     fn parsed(&mut self, kind: Kind, found: Found) -> Option<Node> {
-        self.files.push(found.path.clone());
         let tree = match parse(&found.text, &found.path) {
             Ok(tree) => tree,
             Err(broken) => {

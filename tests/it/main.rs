@@ -3,4 +3,5 @@
 mod cli;
 mod image;
 mod packages;
+mod profile;
 mod sandbox;

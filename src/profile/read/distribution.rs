@@ -7,6 +7,7 @@ use crate::profile::{
     AllowedFailure, BootFiles, Distribution, EtcMode, Key, OnImage, Place, Repository, Traits, Verify, faults::option,
     find, node::Node, scalar,
 };
+use crate::repo::without_user;
 
 /// zypper's default for repositories.
 const DEFAULT_PRIORITY: u32 = 99;
@@ -163,8 +164,14 @@ impl Reader<'_> {
         let place = self.origin(text).unwrap_or_else(|| node.place.clone());
         let known = ["https:", "http:", "dir:", "file:"].iter().any(|scheme| text.starts_with(scheme));
         if !known {
-            let message = format!("`{text}` is no address");
+            let message = format!("`{}` is no address", without_user(text));
             self.fault(&node.place, message, "an address begins with `https:`, `http:`, `dir:` or `file:`");
+        }
+        if without_user(text) != text {
+            let message = format!("the address `{}` holds a name or password", without_user(text));
+            let hint =
+                "put them into `~/.config/rowi/credentials` or `~/.netrc`: what a profile says is in lock and manifest";
+            self.fault(&node.place, message, hint);
         }
         match text.strip_prefix("dir:") {
             Some(folder) if !folder.starts_with('/') => format!("dir:{}", find::beside(&place, folder).display()),

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{Reader, flag, packages::Role, string, strings, word};
 use crate::profile::{Container, FirstBoot, Machine, Runtime, Selinux, Ssh, Update, find, node::Node, scalar};
+use crate::repo::without_user;
 
 impl Reader<'_> {
     pub(super) fn machine(&mut self) -> Machine {
         let profile = self.profile;
         let text = |key: &str| string(profile, key).unwrap_or_default();
         self.hostname();
+        self.proxy();
         self.timezone();
         let machine = Machine {
             hostname: text("hostname"),
@@ -27,7 +29,7 @@ impl Reader<'_> {
             mask: self.units("mask"),
             sysctl: self.sysctl(),
             modules: strings(profile, "modules"),
-            selinux: self.selinux(),
+            selinux: self.checked_selinux(),
             container: self.container(),
             first_boot: self.first_boot(),
             update: self.update(),
@@ -41,10 +43,31 @@ impl Reader<'_> {
         matches!(self.known(role), Role::Absent(_))
     }
 
+    /// A setting whose role is merely not selected is a mistake.
+    fn needs(&mut self, key: &str, role: &str, item: &Node) {
+        if matches!(self.known(role), Role::Packages(_)) && !self.selects(role) {
+            let message = format!("`{key}` names `{}`, and role `{role}` is not selected", item.shown());
+            self.fault(&item.place, message, &format!("`packages: {{roles: [{role}]}}`"));
+        }
+    }
+
+    /// Whether the profile asks for a role.
+    fn selects(&self, role: &str) -> bool {
+        let named = |key: &str| strings(self.profile, key).iter().any(|own| own == role);
+        named("packages.roles") && !named("packages.exclude")
+    }
+
     /// SELinux, unless the distribution has no policy.
     pub(super) fn selinux(&self) -> Selinux {
         let asked = string(self.profile, "selinux").and_then(|text| word(&text)).unwrap_or_default();
         if self.lacks("selinux") { Selinux::Off } else { asked }
+    }
+
+    fn checked_selinux(&mut self) -> Selinux {
+        if let Some(node) = self.profile.get("selinux").filter(|node| node.as_str() != Some("off")) {
+            self.needs("selinux", "selinux", node);
+        }
+        self.selinux()
     }
 
     fn hostname(&mut self) {
@@ -60,6 +83,20 @@ impl Reader<'_> {
         if !sound {
             let message = format!("`hostname`: `{}` is no host name", name.escape_debug());
             self.fault(&node.place, message, "letters, digits and `-`, at most 64 in all; `\"\"` leaves it to DHCP");
+        }
+    }
+
+    fn proxy(&mut self) {
+        let Some(node) = self.profile.at("network.proxy") else { return };
+        let address = node.as_str().unwrap_or_default();
+        if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+            self.fault(&node.place, "`network.proxy` is no address", "for example `http://proxy.example.org:3128`");
+        } else if without_user(address) != address {
+            self.doubt(
+                &node.place,
+                "`network.proxy` holds a name or password, which everyone on the machine can read".into(),
+                "",
+            );
         }
     }
 
@@ -146,11 +183,7 @@ impl Reader<'_> {
         if let Some(stand_ins) = self.replaced.get(&role) {
             return stand_ins.iter().filter_map(|role| role.strip_prefix("container.").map(str::to_owned)).collect();
         }
-        let selected = strings(self.profile, "packages.roles").contains(&role);
-        if !selected && self.known(&role) != Role::Unknown {
-            let message = format!("`container.runtimes` names `{name}`, and role `{role}` is not selected");
-            self.fault(&item.place, message, &format!("`packages: {{roles: [{role}]}}`"));
-        }
+        self.needs("container.runtimes", &role, item);
         vec![name.to_owned()]
     }
 
@@ -168,6 +201,11 @@ impl Reader<'_> {
 
     fn first_boot(&mut self) -> FirstBoot {
         let mut sources = strings(self.profile, "first_boot.sources");
+        for item in self.profile.at("first_boot.sources").map(Node::items).unwrap_or_default() {
+            if item.as_str() != Some("credentials") {
+                self.needs("first_boot.sources", "first_boot", item);
+            }
+        }
         if self.lacks("first_boot") {
             sources.retain(|source| source == "credentials");
         }
@@ -191,8 +229,7 @@ impl Reader<'_> {
                 .any(|(_, user)| super::users::lets_in(user)),
             _ => false,
         };
-        let selected = strings(self.profile, "packages.roles").iter().any(|role| role == "first_boot");
-        asked && selected && !self.lacks("first_boot")
+        asked && self.selects("first_boot") && !self.lacks("first_boot")
     }
 
     fn update(&mut self) -> Update {

@@ -58,6 +58,17 @@ fn single_faults() {
             "`container.runtimes` names `podman`, and role `container.podman` is not selected",
             "roles: [container.podman]",
         ),
+        (
+            "packages: {exclude: [selinux]}",
+            "`selinux` names `enforcing`, and role `selinux` is not selected",
+            "roles: [selinux]",
+        ),
+        (
+            "packages: {exclude: [first_boot]}",
+            "`first_boot.sources` names `combustion`, and role `first_boot` is not selected",
+            "",
+        ),
+        ("network: {proxy: \"proxy:3128\"}", "`network.proxy` is no address", "http://"),
         ("overlays: [nonsense]", "no overlay is named `nonsense`", "searched"),
         ("overlays: [kubik]", "no overlay is named `kubik`", "did you mean `kubic`?"),
         ("files: [{path: /etc/../x, content: y}]", "`files.path`: expected an absolute path", ""),
@@ -216,6 +227,10 @@ fn wrong_options() {
             "`ftp://x/tumbleweed/repo/oss` is no address",
         ),
         (Choice { repositories: vec!["mine".into()], ..base() }, "`--repo mine` is not ALIAS=URL"),
+        (
+            Choice { repositories: vec!["mine=https://me:word@x.example/a".into()], ..base() },
+            "the address `https://x.example/a` holds a name or password",
+        ),
         (Choice { mirrors: vec!["x=y".into()], ..base() }, "`--mirror x=y` is not FROM=TO"),
         (Choice { packages: vec!["a b".into()], ..base() }, "`a b` is no package"),
         (

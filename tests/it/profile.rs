@@ -1,0 +1,52 @@
+//! From a profile's name to its packages: what is shipped can be had.
+
+use std::path::{Path, PathBuf};
+
+use rowi::{
+    cache::Cache,
+    profile::{self, Choice},
+    repo::{self, Access},
+    report::{Explain, Report},
+    solve::{self, Wish},
+};
+
+/// The test distribution, where `ci/debian-rpm` made it: `DEBIAN_RPM`, else `target/debian-rpm`.
+#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
+fn test_distribution() -> Option<PathBuf> {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian-rpm");
+    let folder = std::env::var_os("DEBIAN_RPM").map_or(made, PathBuf::from).join("x86_64");
+    if !folder.join("repodata/repomd.xml").exists() {
+        eprintln!("skipped: there is no test distribution in {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+#[test]
+fn shipped_profiles_are_satisfied_by_the_test_distribution() {
+    let Some(folder) = test_distribution() else { return };
+    let base = tempfile::tempdir().unwrap();
+    let (cache, report) = (Cache::open(base.path().join("cache")).unwrap(), Report::default());
+    for (name, least, asked) in
+        [("microos", 180, "snapper"), ("container-host", 200, "podman"), ("kubic", 240, "kubernetes-client")]
+    {
+        let choice = Choice {
+            profile: name.into(),
+            distribution: Some("debian-rpm".into()),
+            arch: Some(profile::Arch::X86_64),
+            repositories: vec![format!("debian-rpm=dir:{}", folder.display())],
+            ..Choice::default()
+        };
+        let loaded = profile::load(&choice).unwrap_or_else(|faults| panic!("{faults}"));
+        let distribution = loaded.fetched_from();
+        let access = Access::new(&cache, &report).keys(&loaded.keys);
+        let mut packages =
+            repo::load(&distribution, &access).unwrap_or_else(|error| panic!("{:?}", error.diagnostics()));
+        let more =
+            |packages: &mut repo::Packages, paths: &[&str]| repo::complete(packages, paths, &distribution, &access);
+        let chosen = solve::solve(&Wish::of(&loaded.profile), &mut packages, more);
+        let chosen = chosen.unwrap_or_else(|error| panic!("{name}: {:#?}", error.diagnostics()));
+        let names: Vec<&str> = chosen.packages.iter().map(|package| package.name.as_str()).collect();
+        assert!(names.contains(&asked) && names.len() > least, "{name}: {} {names:?}", names.len());
+    }
+}
