@@ -138,7 +138,7 @@ fn form(shape: &Shape, arch_maps: bool) -> Value {
 
 fn plain_form(shape: &Shape, arch_maps: bool) -> Value {
     match shape {
-        Shape::Text => json!({"type": "string"}),
+        Shape::Text | Shape::Lines => json!({"type": "string"}),
         Shape::Flag => json!({"type": "boolean"}),
         Shape::Count(most) => json!({"type": "integer", "minimum": 0, "maximum": most}),
         Shape::Size => json!({"type": ["string", "integer"], "pattern": "^[0-9]+([KMGT](iB)?)?$"}),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, env};
 
 use super::{
-    Arch, Choice, Faults, Loaded, Origins, Place,
+    Arch, Choice, Faults, Loaded, Origins, Place, Source,
     faults::option,
     find::{self, Found, Kind},
     merge::{Target, assignment, guard, merge},
@@ -30,7 +30,7 @@ pub(super) fn shape(kind: Kind) -> &'static Shape {
 
 /// Finds, reads, merges and checks what is asked for.
 pub fn load(choice: &Choice) -> Result<Loaded, Faults> {
-    let mut loader = Loader { choice, faults: Vec::new() };
+    let mut loader = Loader { choice, faults: Vec::new(), files: Vec::new() };
     let trees = loader.trees();
     let Some((target, trees)) = trees else {
         return Err(Faults::check(loader.faults).expect_err("a tree is missing for a reason that was told"));
@@ -57,7 +57,9 @@ pub fn load(choice: &Choice) -> Result<Loaded, Faults> {
         .filter_map(|text| text.split_once('='))
         .map(|(from, to)| (from.into(), to.into()))
         .collect();
+    let files = loader.files;
     Ok(Loaded {
+        files,
         profile,
         origins: Origins::new(trees.profile, trees.platform, trees.distribution),
         warnings,
@@ -76,6 +78,7 @@ struct Trees {
 struct Loader<'a> {
     choice: &'a Choice,
     faults: Vec<Diagnostic>,
+    files: Vec<Source>,
 }
 
 impl Loader<'_> {
@@ -191,6 +194,7 @@ impl Loader<'_> {
             }
         };
         self.head(kind, &tree, &found);
+        self.files.push(Source { kind, file: found.path.clone(), built_in: found.built_in });
         Checker { arch_maps: kind != Kind::Profile, faults: &mut self.faults }.check(shape(kind), &tree, "");
         Some(tree)
     }
@@ -212,6 +216,11 @@ impl Loader<'_> {
                 self.faults.push(
                     Diagnostic::at(name.place.clone(), message).hint(format!("`name: {stem}`, or rename the file")),
                 );
+            }
+            Some(name) if !is_name(stem) => {
+                let fault =
+                    Diagnostic::at(name.place.clone(), format!("`{}` is no name for a file", stem.escape_debug()));
+                self.faults.push(fault.hint("letters, digits, `.`, `_` and `-`: results are named after it"));
             }
             Some(_) => {}
         }
@@ -303,6 +312,12 @@ impl Loader<'_> {
         self.faults.extend(faults);
         merge(shape(kind), below, &tree)
     }
+}
+
+/// Whether a text can be part of a result's name.
+pub(super) fn is_name(text: &str) -> bool {
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~');
+    (1..=64).contains(&text.len()) && text.chars().all(sound) && !text.starts_with(['.', '-'])
 }
 
 fn unknown_variable(key: &Key, known: &Node) -> Diagnostic {

@@ -57,6 +57,17 @@ pub struct Choice {
     pub strict: bool,
 }
 
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub file: std::path::PathBuf,
+    /// Whether it is compiled into the program.
+    pub built_in: bool,
+}
+
 /// A checked profile and what is known about it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -66,6 +77,8 @@ pub struct Loaded {
     pub origins: Origins,
     /// What may be wrong.
     pub warnings: Vec<String>,
+    /// The files that it was read from: profiles (parents first), platform, distribution.
+    pub files: Vec<Source>,
     /// Key blocks at hand: files beside the distribution's.
     pub keys: Vec<Vec<u8>>,
     /// `--mirror`: beginnings of addresses, and what stands for them.

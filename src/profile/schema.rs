@@ -1,7 +1,7 @@
 //! The keys of the three kinds of file, each with its form and its meaning.
 
 use super::shape::{Field, Shape};
-use Shape::{Absolute, Any, Clock, Count, Flag, Free, List, Map, Mode, Record, Secret, Size, Text, Time, Word};
+use Shape::{Absolute, Any, Clock, Count, Flag, Free, Lines, List, Map, Mode, Record, Secret, Size, Text, Time, Word};
 
 macro_rules! fields {
     ($($name:literal: $shape:expr, $doc:literal;)*) => { &[$(Field { name: $name, doc: $doc, shape: $shape }),*] };
@@ -90,7 +90,7 @@ pub(super) const PROFILE: Shape = Record(fields! {
     "keymap": Text, "Key map of the console";
     "hostname": Text, "Host name; `\"\"`: DHCP names each machine";
     "time": Record(fields! { "servers": TEXTS, "NTP servers; `[]`: the distribution's"; }), "Time";
-    "ca_certificates": TEXTS, "Certificates of authorities in PEM: files, or the text itself";
+    "ca_certificates": List(&Lines, ""), "Certificates of authorities in PEM: files, or the text itself";
     "ssh": Record(fields! {
         "enabled": Flag, "Whether sshd runs";
         "root_login": Word(&["keys-only", "password", "off"]), "How root may log in by ssh";
@@ -114,7 +114,7 @@ pub(super) const PROFILE: Shape = Record(fields! {
     "users": Map(&Record(fields! {
         "password": Word(&["locked"]), "`locked`: no password";
         "password_hash": Secret, "A crypt(3) hash";
-        "ssh_keys": TEXTS, "Public keys, or files of them";
+        "ssh_keys": List(&Lines, ""), "Public keys, or files of them";
         "groups": TEXTS, "Supplementary groups";
         "sudo": Word(&["none", "password", "nopasswd"]), "Whether the user may become root";
         "uid": Count(65_533), "Numeric id";
@@ -149,7 +149,7 @@ pub(super) const PROFILE: Shape = Record(fields! {
     "modules": TEXTS, "Kernel modules to load at boot";
     "files": List(&Record(fields! {
         "path": Absolute, "Where it lies in the image";
-        "content": Text, "The text itself";
+        "content": Lines, "The text itself";
         "source": Text, "A file beside the profile";
         "link": Text, "Target of a symbolic link";
         "mode": Mode, "Permission bits; default `\"0644\"`";
@@ -163,7 +163,7 @@ pub(super) const PROFILE: Shape = Record(fields! {
     }), "run"), "Programs run inside the root, without network";
     "checks": List(&Record(fields! {
         "name": Text, "What the table shows";
-        "run": Text, "A shell command; exit status 0 passes";
+        "run": Lines, "A shell command; exit status 0 passes";
         "within": Time, "How long it is tried";
         "after": Word(&["boot", "update", "rollback"]), "When it runs";
     }), "name"), "Checks inside the machine, by `rowi boot --check`";
@@ -205,7 +205,7 @@ pub(super) const PLATFORM: Shape = Record(fields! {
     "disk": DISK, "The disk";
     "firmware": Record(fields! {
         "require": TEXTS, "Files that must be on the first partition";
-        "write": Map(&Text), "Files to write there: name → text";
+        "write": Map(&Lines), "Files to write there: name → text";
     }), "The firmware's files on the first partition";
     "bootloader": BOOTLOADER, "The boot loader";
     "consoles": TEXTS, "Kernel consoles; the last is /dev/console";

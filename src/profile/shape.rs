@@ -14,8 +14,10 @@ use crate::report::Diagnostic;
 /// The form of a value.
 #[derive(Debug)]
 pub(super) enum Shape {
-    /// Any text.
+    /// A text of one line.
     Text,
+    /// A text of any number of lines.
+    Lines,
     /// `true` or `false`.
     Flag,
     /// A whole number up to this.
@@ -109,6 +111,7 @@ impl Shape {
     pub(super) fn expected(&self) -> String {
         match self {
             Self::Text => "a text".into(),
+            Self::Lines => "a text of any number of lines".into(),
             Self::Flag => "`true` or `false`".into(),
             Self::Count(most) => format!("a whole number up to {most}"),
             Self::Size => "a size such as `512M` or `20G`".into(),
@@ -240,7 +243,7 @@ impl Checker<'_> {
     fn scalar(&mut self, shape: &Shape, text: &str, style: Style, node: &Node, path: &str) {
         let texts = matches!(
             shape,
-            Shape::Text | Shape::Absolute | Shape::Secret | Shape::Mode | Shape::Clock | Shape::Word(_)
+            Shape::Text | Shape::Lines | Shape::Absolute | Shape::Secret | Shape::Mode | Shape::Clock | Shape::Word(_)
         );
         let listed = matches!(shape, Shape::Word(words) if words.contains(&text));
         if texts
@@ -257,7 +260,8 @@ impl Checker<'_> {
             return self.unexpected(shape, node, path);
         }
         let sound = match shape {
-            Shape::Text | Shape::Secret => !text.contains('\0'),
+            Shape::Text | Shape::Secret => !text.chars().any(char::is_control),
+            Shape::Lines => !text.contains('\0'),
             Shape::Flag => matches!(text, "true" | "false"),
             Shape::Count(most) => scalar::count(text).is_some_and(|number| number <= *most),
             Shape::Size => scalar::size(text).is_some(),

@@ -64,7 +64,7 @@ impl Reader<'_> {
             platform: self.target.platform.clone(),
             distribution: self.distribution(),
             arch: self.target.arch,
-            version: string(profile, "version").filter(|version| version != "auto"),
+            version: self.version(),
             packages,
             layout: self.layout(),
             boot: self.boot(),
@@ -78,6 +78,20 @@ impl Reader<'_> {
             carried: self.carried(),
             notes: std::mem::take(&mut self.notes),
         }
+    }
+
+    fn version(&mut self) -> Option<String> {
+        let node = self.profile.get("version")?;
+        let version = node.as_str().filter(|version| *version != "auto")?;
+        if !super::load::is_name(version) {
+            let message = format!("`version`: `{}` cannot be part of a file's name", version.escape_debug());
+            self.fault(
+                &node.place,
+                message,
+                "letters, digits, `.`, `_`, `-`, `+` and `~`; `auto` takes the system's or the date",
+            );
+        }
+        Some(version.into())
     }
 
     fn carried(&mut self) -> BTreeMap<String, serde_json::Value> {

@@ -43,6 +43,8 @@ fn single_faults() {
         ),
         ("hostname:", "`hostname` has no value", "leave the key out"),
         ("hostname: -x", "`hostname`: `-x` is no host name", ""),
+        ("version: \"../1\"", "`version`: `../1` cannot be part of a file's name", ""),
+        ("locale: \"x\\ny\"", "`locale`: expected a text, found `x\\ny`", ""),
         ("timezone: ../../etc/passwd", "`timezone`", ""),
         ("selinux: enforcng", "`selinux`: expected", "did you mean `enforcing`?"),
         ("services: {enable: sshd}", "`services.enable`: expected a list", "write `[sshd]`"),
