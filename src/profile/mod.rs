@@ -16,6 +16,7 @@ mod load;
 mod merge;
 mod model;
 mod node;
+mod open;
 mod origins;
 mod read;
 mod scalar;

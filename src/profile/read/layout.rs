@@ -8,7 +8,7 @@ use crate::{
     units::Bytes,
 };
 
-/// The ESP's size is the last thing that a partition may be without.
+/// Room for the first boot's writes where the platform says nothing.
 const DEFAULT_FREE: Bytes = Bytes::from_mib(512);
 /// zstd's levels in btrfs.
 const LEVELS: std::ops::RangeInclusive<i32> = 1..=15;

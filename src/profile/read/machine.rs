@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{Reader, flag, packages::Role, string, strings, word};
-use crate::profile::{Container, FirstBoot, Machine, Runtime, Selinux, Ssh, Update, find, node::Node, scalar};
+use crate::profile::{Machine, Selinux, Ssh, Update, find, node::Node, scalar};
 use crate::repo::without_user;
 
 impl Reader<'_> {
@@ -39,12 +39,12 @@ impl Reader<'_> {
     }
 
     /// Whether the distribution has no packages for a setting's role.
-    fn lacks(&self, role: &str) -> bool {
+    pub(super) fn lacks(&self, role: &str) -> bool {
         matches!(self.known(role), Role::Absent(_))
     }
 
     /// A setting whose role is merely not selected is a mistake.
-    fn needs(&mut self, key: &str, role: &str, item: &Node) {
+    pub(super) fn needs(&mut self, key: &str, role: &str, item: &Node) {
         if matches!(self.known(role), Role::Packages(_)) && !self.selects(role) {
             let message = format!("`{key}` names `{}`, and role `{role}` is not selected", item.shown());
             self.fault(&item.place, message, &format!("`packages: {{roles: [{role}]}}`"));
@@ -52,7 +52,7 @@ impl Reader<'_> {
     }
 
     /// Whether the profile asks for a role.
-    fn selects(&self, role: &str) -> bool {
+    pub(super) fn selects(&self, role: &str) -> bool {
         let named = |key: &str| strings(self.profile, key).iter().any(|own| own == role);
         named("packages.roles") && !named("packages.exclude")
     }
@@ -159,79 +159,6 @@ impl Reader<'_> {
         all
     }
 
-    fn container(&mut self) -> Container {
-        let mut runtimes: Vec<Runtime> = Vec::new();
-        for item in self.profile.at("container.runtimes").map(Node::items).unwrap_or_default() {
-            let Some(name) = item.as_str() else { continue };
-            for name in self.runtime(name, item) {
-                if let Some(runtime) = word(&name).filter(|runtime| !runtimes.contains(runtime)) {
-                    runtimes.push(runtime);
-                }
-            }
-        }
-        self.mirrors(&runtimes);
-        Container {
-            runtimes,
-            low_level: string(self.profile, "container.low_level"),
-            search_registries: strings(self.profile, "registries.search"),
-        }
-    }
-
-    /// The runtime itself, or those whose roles stand in for it.
-    fn runtime(&mut self, name: &str, item: &Node) -> Vec<String> {
-        let role = format!("container.{name}");
-        if let Some(stand_ins) = self.replaced.get(&role) {
-            return stand_ins.iter().filter_map(|role| role.strip_prefix("container.").map(str::to_owned)).collect();
-        }
-        self.needs("container.runtimes", &role, item);
-        vec![name.to_owned()]
-    }
-
-    fn mirrors(&mut self, runtimes: &[Runtime]) {
-        let mirrors = self.profile.at("registries.mirrors").map(Node::entries).unwrap_or_default();
-        for (key, _) in mirrors {
-            if runtimes.contains(&Runtime::Docker) && key.name != "docker.io" {
-                let message =
-                    format!("`registries.mirrors` names `{}`, and dockerd can mirror `docker.io` only", key.name);
-                let hint = "runtime `podman`, or `preload:` the images, or name the mirror in the image's name";
-                self.fault(&key.place, message, hint);
-            }
-        }
-    }
-
-    fn first_boot(&mut self) -> FirstBoot {
-        let mut sources = strings(self.profile, "first_boot.sources");
-        for item in self.profile.at("first_boot.sources").map(Node::items).unwrap_or_default() {
-            if item.as_str() != Some("credentials") {
-                self.needs("first_boot.sources", "first_boot", item);
-            }
-        }
-        if self.lacks("first_boot") {
-            sources.retain(|source| source == "credentials");
-        }
-        FirstBoot {
-            sources,
-            wizard: self.wizard(),
-            grow: flag(self.profile, "first_boot.grow").unwrap_or(false),
-            machine_id_uninitialized: string(self.profile, "first_boot.machine_id").as_deref() != Some("absent"),
-        }
-    }
-
-    fn wizard(&self) -> bool {
-        let asked = match string(self.profile, "first_boot.wizard").as_deref() {
-            Some("true") => true,
-            Some("auto") => !self
-                .profile
-                .get("users")
-                .map(Node::entries)
-                .unwrap_or_default()
-                .iter()
-                .any(|(_, user)| super::users::lets_in(user)),
-            _ => false,
-        };
-        asked && self.selects("first_boot") && !self.lacks("first_boot")
-    }
-
     fn update(&mut self) -> Update {
         let node = self.profile.get("update");
         let method = string(self.profile, "update.method").filter(|method| method != "off");
@@ -246,35 +173,6 @@ impl Reader<'_> {
             schedule: string(self.profile, "update.schedule").unwrap_or_else(|| "daily".into()),
             settings,
         }
-    }
-
-    /// An image that nobody can ever log in to is a mistake unless the profile says that it is not.
-    fn access(&mut self, machine: &Machine) {
-        let by_user = machine.users.values().any(|user| user.password_hash.is_some() || !user.ssh_keys.is_empty());
-        let later = machine.first_boot.wizard || !machine.first_boot.sources.is_empty();
-        if by_user || string(self.profile, "access").as_deref() == Some("none") {
-            return;
-        }
-        if later {
-            let mut ways: Vec<String> = machine
-                .first_boot
-                .sources
-                .iter()
-                .map(|source| match source.as_str() {
-                    "credentials" => "give a systemd credential such as ssh.authorized_keys.root".into(),
-                    source => format!("give {source} a configuration"),
-                })
-                .collect();
-            ways.extend(machine.first_boot.wizard.then(|| "answer the wizard on the console".into()));
-            return self.notes.push(format!("nobody can log in until first boot: {}", ways.join(", or ")));
-        }
-        let place = self.profile.get("users").unwrap_or(self.profile).place.clone();
-        let hint = "`users: {root: {ssh_keys: [~/.ssh/id_ed25519.pub]}}`, a source in `first_boot.sources`, or `access: none` if that is wanted";
-        self.fault(
-            &place,
-            "nobody can log in to this image: no user has a key or password, and nothing configures it at first boot",
-            hint,
-        );
     }
 
     /// Whether a file is there for the build.

@@ -1,7 +1,9 @@
 //! Merged trees in, a [`Profile`] out; what does not fit together becomes faults, all of them at once.
 
+mod container;
 mod distribution;
 mod files;
+mod first_boot;
 mod layout;
 mod machine;
 mod network;
@@ -83,7 +85,7 @@ impl Reader<'_> {
     fn version(&mut self) -> Option<String> {
         let node = self.profile.get("version")?;
         let version = node.as_str().filter(|version| *version != "auto")?;
-        if !super::load::is_name(version) {
+        if !super::open::is_name(version) {
             let message = format!("`version`: `{}` cannot be part of a file's name", version.escape_debug());
             self.fault(
                 &node.place,
