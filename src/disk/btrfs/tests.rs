@@ -662,7 +662,8 @@ fn a_whole_system() {
     check_image(&written.image);
     let start = std::time::Instant::now();
     read_back(&written.fs, &written);
-    eprintln!("read back and compared in {:?}", start.elapsed());
+    let used = reader(&written).used_bytes();
+    eprintln!("{used} bytes used; read back and compared in {:?}", start.elapsed());
     if let Some(mounted) = Mounted::new(&written.image, "ro") {
         mounted_equals(&written.fs, &mounted);
     }

@@ -202,7 +202,7 @@ impl<R: ReadAt> Reader<R> {
 fn name_all(mut gathered: Gathered) -> Result<Named, ReadError> {
     let mut named = Named::default();
     let mut open = vec![(RelPath::ROOT, FIRST_FREE)];
-    put(&mut named, &gathered, RelPath::ROOT, FIRST_FREE)?;
+    put(&mut named, &mut gathered, RelPath::ROOT, FIRST_FREE)?;
     while let Some((path, number)) = open.pop() {
         let Some(entries) = gathered.folders.remove(&number) else { continue };
         for Entry { name, location } in entries {
@@ -216,7 +216,7 @@ fn name_all(mut gathered: Gathered) -> Result<Named, ReadError> {
                     named.tree.insert(at, Node::directory(0o755, Time::default()));
                 }
                 kind::INODE_ITEM if location.object != FIRST_FREE => {
-                    if put(&mut named, &gathered, at.clone(), location.object)? == entry::DIR {
+                    if put(&mut named, &mut gathered, at.clone(), location.object)? == entry::DIR {
                         open.push((at, location.object));
                     }
                 }
@@ -228,8 +228,10 @@ fn name_all(mut gathered: Gathered) -> Result<Named, ReadError> {
 }
 
 /// Puts an inode at a path; the kind of its entry.
-fn put(named: &mut Named, gathered: &Gathered, path: RelPath, number: u64) -> Result<u8, ReadError> {
+fn put(named: &mut Named, gathered: &mut Gathered, path: RelPath, number: u64) -> Result<u8, ReadError> {
     let node = gathered.node(number)?;
+    // Each name of a file has its attributes anew.
+    gathered.keep(node.xattrs.iter().map(|(name, value)| EACH + name.len() + value.len()).sum())?;
     let kind = match node.kind {
         Kind::Directory => entry::DIR,
         Kind::File { .. } => entry::FILE,
