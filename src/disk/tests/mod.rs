@@ -22,17 +22,19 @@ use crate::{
     units::{Bytes, Epoch},
 };
 
+/// A test that cannot run here says so, and fails where everything must be there.
+#[expect(clippy::print_stderr, reason = "who reads the tests' output must see what was not tested")]
+fn skip(why: &str) {
+    assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+}
+
 /// What a foreign program says, or nothing when it is not there.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests call foreign tools, and say which are missing"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests call foreign tools")]
 fn judge(program: &str, args: &[&str]) -> Option<(bool, String)> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output();
     let Ok(output) = output else {
-        assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "`{program}` is not there");
-        eprintln!("skipped: `{program}` is not there");
+        skip(&format!("`{program}` is not there"));
         return None;
     };
     let text = [output.stdout, output.stderr].concat();
