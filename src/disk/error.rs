@@ -59,7 +59,7 @@ impl Explain for Error {
                 vec!["make `disk.size` larger by the difference, or set it to `auto`".into()]
             }
             Self::Root(error) => error.hints(),
-            Self::Fat { source, .. } if source.to_string().contains("space") => {
+            Self::Fat { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 vec!["make the partition larger: `size` in the platform's `disk.partitions`".into()]
             }
             Self::Bios(BiosError::Room { .. } | BiosError::Partition) => {

@@ -137,6 +137,8 @@ impl Geometry {
             |sector: usize, bytes: &[u8]| region[sector * SECTOR as usize..][..bytes.len()].copy_from_slice(bytes);
         put(0, &boot);
         if self.is_32 {
+            let unknown = u32::MAX;
+            let next = if next < FIRST_CLUSTER + self.clusters { next } else { unknown };
             let info = info_sector(self.clusters - used, next);
             put(INFO_SECTOR, &info);
             put(BACKUP_SECTOR, &boot);

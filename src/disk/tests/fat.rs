@@ -75,7 +75,9 @@ fn the_same_files_give_the_same_bytes() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let mut files = BTreeMap::from([("a".to_owned(), Content::from(vec![1; 9 << 20]))]);
-    assert!(volume(8).lay_out(&files).unwrap_err().to_string().contains("cannot write `a`"));
+    let error = volume(8).lay_out(&files).unwrap_err();
+    assert!(error.to_string().contains("cannot write `a`"), "{error}");
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     files.insert("A".into(), "x".into());
     assert!(volume(64).lay_out(&files).unwrap_err().to_string().contains("there twice"));
     assert!(volume(1).lay_out(&BTreeMap::new()).is_err());

@@ -7,7 +7,11 @@ use crate::{
 
 pub(super) fn boot_files(facts: &Facts) -> Vec<String> {
     let mut faults = Vec::new();
+    // A disk that only BIOS starts may keep other files there.
+    let starts_bios = facts.bios.as_ref().is_some_and(|bios| bios.has_code);
+    let has_programs = facts.esp.keys().any(|file| file.ends_with(".EFI"));
     if !facts.esp.is_empty()
+        && (has_programs || !starts_bios)
         && !["EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI"].iter().any(|file| facts.esp.contains_key(*file))
     {
         faults.push("the ESP has no EFI/BOOT/BOOTX64.EFI or BOOTAA64.EFI".into());

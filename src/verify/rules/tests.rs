@@ -131,6 +131,9 @@ fn bios_starts_grub() {
     let with = |bios| Facts { bios: Some(bios), ..image(&[], &[]) };
     assert_eq!(verify(&with(sound.clone())), []);
     assert_eq!(verify(&with(Bios { has_code: false, has_core: false, ..sound.clone() })), []);
+    let mut alone = with(sound.clone());
+    alone.esp = [("ROWI.ENV".to_owned(), vec![])].into();
+    assert_eq!(verify(&alone), []);
     breaks(&with(Bios { has_code: false, ..sound.clone() }), "bios-code", "has no code");
     breaks(&with(Bios { core_sector: 1, ..sound.clone() }), "bios-code", "reads on at sector 1,");
     breaks(&with(Bios { next_count: 4096, ..sound }), "bios-code", "which are not its own");
