@@ -49,15 +49,20 @@ pub(super) struct ChoiceArgs {
 /// Where packages come from.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SourceArgs {
-    /// Take the packages of the lock file, and no others
-    #[arg(long)]
-    pub(super) locked: bool,
     /// Use what is in the cache and no network
     #[arg(long)]
-    pub(super) offline: bool,
+    offline: bool,
     /// Do not look at signatures (dangerous: whoever serves the packages decides what is in the image)
     #[arg(long)]
     no_signatures: bool,
+}
+
+/// Packages from the lock instead of the solver.
+#[derive(Clone, Debug, Args)]
+pub(super) struct LockedArgs {
+    /// Take the packages of the lock file, and no others
+    #[arg(long)]
+    pub(super) locked: bool,
 }
 
 /// Build an image
@@ -67,6 +72,8 @@ pub(super) struct BuildArgs {
     choice: ChoiceArgs,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Formats to write; otherwise the platform's
     #[arg(long, value_delimiter = ',', value_enum, value_name = "FORMAT")]
     format: Vec<FormatArg>,
@@ -145,7 +152,6 @@ impl ChoiceArgs {
         Ok(build::Options {
             choice: self.choice(),
             cache: global.cache.clone(),
-            locked: source.locked,
             offline: source.offline,
             no_signatures: source.no_signatures,
             epoch: epoch()?,
@@ -162,6 +168,7 @@ impl BuildArgs {
             options.choice.formats = Some(self.format.iter().map(|format| format.format()).collect());
         }
         Ok(build::Options {
+            locked: self.locked.locked,
             output: self.output.clone(),
             work: self.work_dir.clone(),
             strict_scriptlets: self.strict_scriptlets,

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use super::{
     Failure, Global, Outcome, Screen, cache,
-    options::{ChoiceArgs, SourceArgs},
+    options::{ChoiceArgs, LockedArgs, SourceArgs},
     out,
+    table::table,
 };
 use crate::{
     build, inputs,
     plan::{self, Plan},
-    profile::{self, Loaded},
+    profile::{self, Loaded, Origin, Place},
     report::printable,
     units::Bytes,
 };
@@ -22,6 +23,8 @@ pub(super) struct Args {
     choice: ChoiceArgs,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Print the whole plan as JSON
     #[arg(long, conflicts_with = "explain")]
     json: bool,
@@ -31,7 +34,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
-    let options = args.choice.options(&args.source, global)?;
+    let options = build::Options { locked: args.locked.locked, ..args.choice.options(&args.source, global)? };
     let report = screen.report();
     let loaded = profile::load(&options.choice)?;
     if let Some(key) = &args.explain {
@@ -49,8 +52,32 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(_loaded: &Loaded, key: &str) -> Outcome {
-    Err(Failure::usage(format!("no value `{key}`")))
+/// A value, the line that set it, and those that it replaced, the newest first.
+fn explain(loaded: &Loaded, key: &str) -> Outcome {
+    let Some(origin) = loaded.origins.explain(key) else {
+        let keys = loaded.origins.keys();
+        let below = keys.iter().find(|known| known.ends_with(&format!(".{key}")));
+        let failure = Failure::usage(format!("nothing sets a value `{key}`"));
+        return Err(match below {
+            Some(known) => failure.hint(format!("`{known}` has a value")),
+            None => failure.hint("`rowi plan` lists every value that was set, with its key"),
+        });
+    };
+    let mut text = format!("{}: {}\n  set by {}\n", origin.key, origin.value, placed(origin.place.as_ref()));
+    for (place, value) in origin.replaced.iter().rev() {
+        text += &format!("  instead of {value}, set by {}\n", placed(place.as_ref()));
+    }
+    out(&printable(&text))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a value was set; the command line and the defaults have no lines.
+fn placed(place: Option<&Place>) -> String {
+    match place {
+        None => "default".into(),
+        Some(place) if place.file.as_os_str().as_encoded_bytes().starts_with(b"--") => place.file.display().to_string(),
+        Some(place) => format!("{}:{}", place.file.display(), place.line),
+    }
 }
 
 fn json(plan: &Plan) -> Result<String, Failure> {
@@ -88,5 +115,18 @@ fn people(plan: &Plan, loaded: &Loaded) -> String {
     for note in &loaded.profile.notes {
         text += &format!("note: {note}\n");
     }
-    printable(&text)
+    text += "\nvalues that were set:\n";
+    let rows: Vec<_> = loaded.origins.iter().map(value).collect();
+    printable(&text) + &table(&rows)
+}
+
+/// Longest value in the table; `--explain` shows all of it.
+const MAX_VALUE: usize = 60;
+
+fn value(origin: Origin) -> [String; 3] {
+    let mut value: String = origin.value.chars().take(MAX_VALUE).collect();
+    if value.len() < origin.value.len() {
+        value.push('…');
+    }
+    [format!("  {}", origin.key), value, placed(origin.place.as_ref())]
 }

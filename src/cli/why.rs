@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{
     Failure, Global, Outcome, Screen, cache,
-    options::{ChoiceArgs, SourceArgs},
+    options::{ChoiceArgs, LockedArgs, SourceArgs},
     out,
 };
 use crate::{
@@ -23,10 +23,12 @@ pub(super) struct Args {
     choice: ChoiceArgs,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    locked: LockedArgs,
 }
 
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
-    let options = args.choice.options(&args.source, global)?;
+    let options = build::Options { locked: args.locked.locked, ..args.choice.options(&args.source, global)? };
     let loaded = profile::load(&options.choice)?;
     let cache = cache::open(global)?;
     let chosen = build::choose(&loaded, &options, &cache, &screen.report())?;

@@ -236,3 +236,151 @@ fn a_file_that_is_no_image_is_refused() {
     let coloured = desk.run(&["verify", "--color", "always", "broken.qcow2"]);
     assert!(coloured.stderr.contains('\x1b') && !said.stderr.contains('\x1b'));
 }
+
+#[test]
+fn profiles_are_listed_copied_and_begun() {
+    let desk = Desk::new();
+    let said = desk.run(&["profiles"]);
+    for (kind, name) in
+        [("profile", "kubic"), ("profile", "microos"), ("platform", "vm"), ("distribution", "debian-rpm")]
+    {
+        let row = |line: &str| line.split_whitespace().take(2).eq([kind, name]);
+        assert!(said.stdout.lines().any(row), "{name}: {}", said.stdout);
+    }
+    assert_eq!(desk.run(&["profiles", "--copy", "kubic"]).code, 0);
+    let copy = desk.folder().join("kubic.yaml");
+    assert!(fs_err::read_to_string(&copy).unwrap().contains("name: kubic"));
+    let said = desk.run(&["profiles", "--copy", "kubic"]);
+    assert_eq!((said.code, said.stderr.as_str()), (2, "error: `kubic.yaml` exists already\n"));
+    assert_eq!(desk.run(&["profiles", "--copy", "kubik"]).code, 2);
+
+    // A file in `./profiles` wins over what is built in, and that is said.
+    fs_err::create_dir(desk.folder().join("profiles")).unwrap();
+    fs_err::rename(&copy, desk.folder().join("profiles/kubic.yaml")).unwrap();
+    assert!(desk.run(&["profiles"]).stdout.contains("profiles/kubic.yaml (hides built in)"));
+    let json: serde_json::Value = serde_json::from_str(&desk.run(&["profiles", "--json"]).stdout).unwrap();
+    assert!(json.as_array().unwrap().iter().any(|it| it["name"] == "kubic" && it["kind"] == "profile"));
+}
+
+#[test]
+fn a_begun_profile_can_be_explained() {
+    let desk = Desk::new();
+    let said = desk.run(&["init", "my-node", "--extends", "kubic"]);
+    assert_eq!((said.code, said.stdout.as_str()), (0, "/home/operator/my-node.yaml\n"), "{}", said.stderr);
+    let explain = |key: &str, more: &[&str]| {
+        let args = ["plan", "--profile", "./my-node.yaml", "--explain", key];
+        desk.run(&[&args, more].concat())
+    };
+    let said = explain("hostname", &["--set", "hostname=cupboard"]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stdout.starts_with("hostname: cupboard\n  set by --set\n"), "{}", said.stdout);
+    assert_eq!(explain("no.such.key", &[]).code, 2);
+
+    assert_eq!(desk.run(&["init", "my-node"]).code, 2, "it exists");
+    assert_eq!(desk.run(&["init", "other", "--extends", "kubik"]).code, 2, "no such parent");
+    assert_eq!(desk.run(&["init", "../other"]).code, 2, "a name is no path");
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_keys() {
+    let said = Desk::new().run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let keys = &schema["$defs"]["profile"]["properties"];
+    assert!(["packages", "users", "network", "update"].iter().all(|key| keys[key].is_object()), "{keys}");
+}
+
+#[test]
+fn an_unknown_profile_is_told_with_the_nearest_name() {
+    let desk = Desk::new();
+    let said = desk.run(&["plan", "--profile", "kubik", "--explain", "hostname"]);
+    assert_eq!((said.code, said.stdout.as_str()), (2, ""));
+    assert_snapshot!(said.stderr, @r"
+    error: no profile is named `kubik`
+      --> --profile
+    hint: did you mean `kubic`?
+    hint: searched profiles/, /home/operator/.config/rowi/profiles/, /usr/share/rowi/profiles/ and those built in; a value with `/` or ending in `.yaml` is a path
+    ");
+}
+
+#[test]
+fn faults_of_a_profile_are_told_all_at_once() {
+    let desk = Desk::new();
+    let profile = "kind: profile\nname: wrong\nextends: [microos]\npackges: {install: [htop]}\nhostname: [a, b]\n";
+    fs_err::write(desk.folder().join("wrong.yaml"), profile).unwrap();
+    let said = desk.run(&["build", "--profile", "./wrong.yaml"]);
+    assert_eq!((said.code, said.stdout.as_str()), (2, ""));
+    assert_snapshot!(said.stderr, @r"
+    error: unknown key `packges`
+     --> wrong.yaml:4:1
+      |
+    4 | packges: {install: [htop]}
+      | ^^^^^^^
+    hint: did you mean `packages`?
+    error: `hostname`: expected a text, found a list
+     --> wrong.yaml:5:11
+      |
+    5 | hostname: [a, b]
+      |           ^^
+    ");
+
+    let github = desk.said(desk.command().env("GITHUB_ACTIONS", "true").args(["build", "--profile", "./wrong.yaml"]));
+    assert_eq!(github.stderr.matches("::error file=wrong.yaml,line=").count(), 2, "{}", github.stderr);
+}
+
+/// A repository of the corpus, so that what is chosen can be told without a network.
+fn fixtures() -> Option<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/solver/ci-dnf-stack-2019/fixtures/repos");
+    folder.exists().then(|| format!("dir:{}", folder.canonicalize().unwrap().join("dnf-ci-fedora").display()))
+}
+
+/// A distribution and a profile that are made of it.
+fn small(desk: &Desk, url: &str) {
+    let distribution = format!(
+        "kind: distribution\nname: small\nrepositories:\n  - {{alias: oss, url: \"{url}\", build: true, on_image: absent, verify: checksums}}\nroles: {{base: [filesystem], guest.vm: [], bootloader.grub2-efi: [], bootloader.grub2-bios: []}}\n"
+    );
+    fs_err::write(desk.folder().join("small.yaml"), distribution).unwrap();
+    let profile = "kind: profile\nname: tiny\ndistribution: ./small.yaml\nplatform: vm\naccess: none\npackages: {roles: [base], install: [webclient]}\n";
+    fs_err::write(desk.folder().join("tiny.yaml"), profile).unwrap();
+}
+
+#[test]
+fn what_is_chosen_is_locked_explained_and_planned() {
+    let (desk, Some(url)) = (Desk::new(), fixtures()) else { return };
+    small(&desk, &url);
+    let verb = |verb: &[&str], more: &[&str]| desk.run(&[verb, &["--profile", "./tiny.yaml"], more].concat());
+    let said = verb(&["why", "wget"], &[]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(said.stdout, "wget 1.19.5-5.fc29: asked for by tiny.yaml:6:37\n");
+    assert_eq!(verb(&["why", "emacs"], &[]).code, 2);
+    assert_eq!(verb(&["why", "glibc"], &["--package", "glibc"]).code, 0, "--package has an effect");
+
+    let unlocked = verb(&["why", "wget"], &["--locked"]);
+    assert_eq!(unlocked.code, 2, "nothing is locked yet: {}", unlocked.stderr);
+    let said = verb(&["lock"], &[]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(desk.folder().join("tiny.lock").exists(), "{}", said.stdout);
+    assert_eq!(verb(&["why", "wget"], &["--locked", "--offline"]).code, 0);
+    assert_eq!(verb(&["why", "wget"], &["--locked", "--package", "glibc"]).code, 2, "the lock is for other requests");
+
+    let plan = verb(&["plan"], &["--json", "--locked"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert!(plan["packages"].as_array().unwrap().iter().any(|package| package["name"] == "wget"));
+    let epoch = desk.said(desk.command().env("SOURCE_DATE_EPOCH", "86400").args([
+        "plan",
+        "--json",
+        "--profile",
+        "./tiny.yaml",
+        "--no-signatures",
+    ]));
+    assert!(epoch.stdout.contains("\"epoch\": 86400"), "{}", epoch.stderr);
+    assert!(epoch.stderr.contains("warning: signatures are not looked at"), "{}", epoch.stderr);
+    assert!(verb(&["plan"], &[]).stdout.contains("values that were set:"));
+
+    // An address that leads nowhere, and a mirror that stands for it.
+    let elsewhere = ["--repo", "oss=dir:/nowhere/at/all"];
+    let said = verb(&["plan"], &elsewhere);
+    assert!(said.code != 0 && said.stderr.contains("/nowhere/at/all"), "--repo has an effect: {}", said.stderr);
+    let mirror = format!("dir:/nowhere/at/all={url}");
+    assert_eq!(verb(&["plan"], &[&elsewhere[..], &["--mirror", &mirror]].concat()).code, 0, "--mirror has an effect");
+}

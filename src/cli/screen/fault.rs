@@ -1,13 +1,14 @@
 //! A fault becomes text: `error: …`, its place with a caret, causes, advice; and one line for GitHub.
 
-use std::{fmt::Write, io::Read, path::Path};
+use std::fmt::Write;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use crate::report::{Diagnostic, Place, printable};
+use crate::{
+    profile,
+    report::{Diagnostic, Place, printable},
+};
 
-/// Longest file that is read again to show a line of it; profiles are some kilobytes.
-const MAX_FILE: u64 = 1 << 20;
 /// Longest line that is shown.
 const MAX_LINE: usize = 400;
 
@@ -78,7 +79,7 @@ struct Line {
 
 impl Line {
     fn read(place: &Place) -> Option<Self> {
-        Self::find(&read(&place.file)?, place)
+        Self::find(&profile::text_of(&place.file)?, place)
     }
 
     fn find(file: &str, place: &Place) -> Option<Self> {
@@ -95,14 +96,10 @@ impl Line {
     }
 }
 
-fn read(path: &Path) -> Option<String> {
-    let mut text = String::new();
-    fs_err::File::open(path).ok()?.take(MAX_FILE).read_to_string(&mut text).ok()?;
-    Some(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use insta::assert_snapshot;
 
     use super::*;
