@@ -57,7 +57,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Outcome {
         What::Verify => return verify(&open(global)?),
         What::Clear { keep } => {
             let keep: Vec<Kind> = keep.iter().map(|keep| keep.kind()).collect();
-            open(global)?.clear(&keep)?;
+            let cache = open(global)?;
+            sweep(&cache)?;
+            cache.clear(&keep)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -70,7 +72,14 @@ pub(super) fn open(global: &Global) -> Result<Cache, Failure> {
 }
 
 fn verify(cache: &Cache) -> Outcome {
+    sweep(cache)?;
     let verified = cache.verify()?;
     out(&format!("{} objects are sound, {} were damaged and are gone\n", verified.sound, verified.damaged.len()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes what commands left that were killed; files of mapped users are left to a build, which has the sandbox.
+fn sweep(cache: &Cache) -> Result<(), Failure> {
+    cache.sweep(|_| Err(std::io::ErrorKind::PermissionDenied.into()))?;
+    Ok(())
 }

@@ -384,3 +384,24 @@ fn what_is_chosen_is_locked_explained_and_planned() {
     let mirror = format!("dir:/nowhere/at/all={url}");
     assert_eq!(verb(&["plan"], &[&elsewhere[..], &["--mirror", &mirror]].concat()).code, 0, "--mirror has an effect");
 }
+
+/// A server that accepts and never answers: a build that waits for it is stopped.
+#[test]
+fn an_interrupted_command_ends_with_130_and_leaves_nothing() {
+    let desk = Desk::new();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    small(&desk, &format!("http://{}", server.local_addr().unwrap()));
+    let file = desk.folder().join("small.yaml");
+    let text = fs_err::read_to_string(&file).unwrap().replace("verify: checksums", "verify: repository");
+    fs_err::write(&file, text).unwrap();
+    let mut command = Command::new("timeout");
+    command.args(["--signal=INT", "--preserve-status", "--kill-after=30", "1", env!("CARGO_BIN_EXE_rowi")]);
+    command.args(["build", "--profile", "./tiny.yaml", "--output", "results"]);
+    command.current_dir(desk.folder()).env("HOME", desk.folder()).env_remove("XDG_CACHE_HOME");
+    let said = desk.said(&mut command);
+    assert_eq!(said.code, 130, "{}", said.stderr);
+    assert!(!desk.folder().join("results").exists());
+    // The work folder of a command that could not wait is removed by the next.
+    assert_eq!(desk.run(&["cache", "verify"]).code, 0);
+    assert_eq!(fs_err::read_dir(desk.folder().join(".cache/rowi/work")).unwrap().count(), 0);
+}
