@@ -71,6 +71,7 @@ pub struct Options {
 /// Whatever a stage says; the output folder is then as it was.
 pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     let mut loaded = profile::load(&options.choice)?;
+    loaded.warnings.iter().for_each(|warning| report.warn(warning));
     let secrets = secrets::take(&mut loaded.profile, &options.secrets)?;
     let means = sandbox::probe()?;
     let cache = open_cache(options, &means)?;

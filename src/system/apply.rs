@@ -38,7 +38,8 @@ fn put(root: &mut Root, path: &RelPath, node: &Node) -> io::Result<()> {
     let folder = root.make_folder(&parent)?;
     let name = OsStr::from_bytes(path.file_name());
     let is_folder = node.kind == Kind::Directory;
-    if is_folder && fs::mkdirat(&folder, name, Mode::from_raw_mode(0o700)).is_ok() || is_folder {
+    if is_folder {
+        let _ = fs::mkdirat(&folder, name, Mode::from_raw_mode(0o700));
         return dress(&folder, name, node);
     }
     let _ = fs::unlinkat(&folder, name, AtFlags::empty());
