@@ -143,10 +143,7 @@ pub fn attempt(tool: &Tool, args: &[impl AsRef<OsStr>], limit: Duration) -> Resu
     let failed = |source| Error::Run { program: tool.program, source };
     let mut command = command(tool, args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::Missing(*tool),
-        _ => failed(source),
-    })?;
+    let mut child = command.spawn().map_err(|source| not_started(tool, source))?;
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let ended = wait(&mut child, limit).map_err(failed);
@@ -157,6 +154,76 @@ pub fn attempt(tool: &Tool, args: &[impl AsRef<OsStr>], limit: Duration) -> Resu
     match ended? {
         true => Ok(output),
         false => Err(Error::Late { program: tool.program, limit }),
+    }
+}
+
+/// A program that runs beside us and is killed, with all that it started, when this goes.
+#[derive(Debug)]
+#[must_use = "the program is killed when this goes"]
+pub struct Running {
+    tool: Tool,
+    child: Child,
+    /// What it says to standard error, kept to its end.
+    said: Option<thread::JoinHandle<Vec<u8>>>,
+}
+
+/// Starts a program, with standard input and output empty.
+///
+/// # Errors
+/// It is missing or cannot run.
+pub fn start(tool: &Tool, args: &[impl AsRef<OsStr>]) -> Result<Running, Error> {
+    let mut command = command(tool, args);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|source| not_started(tool, source))?;
+    let said = collect(child.stderr.take());
+    Ok(Running { tool: *tool, child, said: Some(said) })
+}
+
+impl Running {
+    /// Whether it has ended by itself.
+    ///
+    /// # Errors
+    /// It ended with a failure.
+    pub fn has_ended(&mut self) -> Result<bool, Error> {
+        let program = self.tool.program;
+        let status = self.child.try_wait().map_err(|source| Error::Run { program, source })?;
+        match status {
+            None => Ok(false),
+            Some(status) if status.success() => Ok(true),
+            Some(status) => {
+                let stderr = self.said.take().map(joined).unwrap_or_default();
+                Err(Error::Failed { program, status, stderr })
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            end_group(&self.child);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Runs a program on this process's own terminal to its end.
+///
+/// # Errors
+/// It is missing, cannot run, or fails.
+#[expect(clippy::disallowed_methods, reason = "this module is the one that may")]
+pub fn attach(tool: &Tool, args: &[impl AsRef<OsStr>]) -> Result<(), Error> {
+    let status = Command::new(tool.program).args(args).status().map_err(|source| not_started(tool, source))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(Error::Failed { program: tool.program, status, stderr: Vec::new() }),
+    }
+}
+
+fn not_started(tool: &Tool, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::NotFound => Error::Missing(*tool),
+        _ => Error::Run { program: tool.program, source },
     }
 }
 

@@ -1,1 +1,195 @@
 //! Runs images in QEMU, on a throw-away layer, and checks them from inside.
+//!
+//! ```text
+//! Options ─→ firmware, accelerator ─→ command line ─→ QEMU ─→ console log
+//!                                        └ credentials: a unit, a script ─→ virtio port: one line a check
+//! ```
+//!
+//! Nothing that exists for checks is in an image: the unit and its script reach the machine as systemd credentials
+//! through SMBIOS type 11 (systemd.system-credentials(7), systemd 256 or later), and the answers leave by a virtio port.
+
+mod channel;
+mod checks;
+mod firmware;
+mod kvm;
+mod machine;
+mod report;
+
+use std::{
+    io,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    exec::{self, Tool},
+    report::{Exit, Explain, Report},
+    units::Bytes,
+};
+
+pub use checks::{Check, Expected};
+pub use firmware::Firmware;
+pub use report::{Outcome, json, junit, table};
+
+const QEMU: Tool = Tool { program: "qemu-system-x86_64", debian: "qemu-system-x86", opensuse: "qemu-x86" };
+
+/// How often the console and the answers are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Most of a console's log or of the answers that is read.
+const MOST: u64 = 16 << 20;
+
+/// How a machine is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Raw or qcow2.
+    pub image: PathBuf,
+    /// What starts it.
+    pub firmware: Firmware,
+    /// Its memory.
+    pub memory: Bytes,
+    /// Whether it keeps what it writes.
+    pub persist: bool,
+    /// Whether it reaches the network.
+    pub network: bool,
+    /// How long a check may take.
+    pub timeout: Duration,
+    /// A public key that root is let in with.
+    pub ssh_key: Option<String>,
+    /// Where the console's log goes; nothing: to the terminal.
+    pub log: Option<PathBuf>,
+}
+
+/// Why an image cannot be run or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// QEMU.
+    #[error(transparent)]
+    Program(#[from] exec::Error),
+    /// No firmware of that kind.
+    #[error("no UEFI firmware for QEMU is installed")]
+    Firmware,
+    /// The system refused something.
+    #[error("cannot {what}")]
+    Io {
+        /// What was to be done.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The machine did not answer.
+    #[error("the machine gave no answer within {} s; its console ended with:{tail}", limit.as_secs())]
+    Late {
+        /// The time that it had.
+        limit: Duration,
+        /// The console's last lines.
+        tail: String,
+    },
+    /// QEMU ended before the checks did.
+    #[error("the machine ended before its checks did; its console ended with:{tail}")]
+    Ended {
+        /// The console's last lines.
+        tail: String,
+    },
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Late { .. } | Self::Ended { .. } => Exit::Verification,
+            _ => Exit::Host,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Program(error) => error.hints(),
+            Self::Firmware => {
+                vec!["install the package `ovmf` (Debian, Ubuntu) or `qemu-ovmf-x86_64` (openSUSE)".into()]
+            }
+            Self::Late { .. } => vec!["`--timeout` gives it more time".into()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Runs a machine with its console on the terminal until it is left.
+///
+/// # Errors
+/// QEMU is missing or cannot start.
+pub fn run(options: &Options, report: &Report) -> Result<(), Error> {
+    let folder = tempfile::tempdir().map_err(|source| Error::Io { what: "make a temporary folder", source })?;
+    let parts = machine::Parts {
+        accelerator: kvm::accelerator(report),
+        firmware: firmware::prepare(options.firmware, folder.path())?,
+        port: free_port(),
+        answers: None,
+        credentials: options.ssh_key.iter().map(|key| channel::ssh_key(key)).collect(),
+    };
+    if let Some(port) = parts.port {
+        report.note(format!("ssh -p {port} root@localhost · leave: Ctrl-A X"));
+    }
+    exec::attach(&QEMU, &machine::arguments(options, &parts))?;
+    Ok(())
+}
+
+/// Boots a machine once and asks what `checks` ask.
+///
+/// # Errors
+/// QEMU cannot run, or the machine does not answer.
+pub fn check(options: &Options, checks: &[Check], expected: &Expected, report: &Report) -> Result<Vec<Outcome>, Error> {
+    let failed = |what| move |source| Error::Io { what, source };
+    let folder = tempfile::tempdir().map_err(failed("make a temporary folder"))?;
+    let log = options.log.clone().unwrap_or_else(|| folder.path().join("console.log"));
+    let answers = folder.path().join("answers");
+    fs_err::write(&log, "").map_err(failed("write the console's log"))?;
+    fs_err::write(&answers, "").map_err(failed("write a temporary file"))?;
+    let parts = machine::Parts {
+        accelerator: kvm::accelerator(report),
+        firmware: firmware::prepare(options.firmware, folder.path())?,
+        port: None,
+        answers: Some(answers.clone()),
+        credentials: channel::credentials(checks, folder.path()).map_err(failed("write the checks"))?,
+    };
+    let options = Options { log: Some(log.clone()), ..options.clone() };
+    let mut machine = exec::start(&QEMU, &machine::arguments(&options, &parts))?;
+    let begun = Instant::now();
+    let mut login = None;
+    loop {
+        std::thread::sleep(LOOK);
+        let text = read(&answers).map_err(failed("read the answers"))?;
+        if login.is_none() && read(&log).map_err(failed("read the console's log"))?.contains("login:") {
+            login = Some(begun.elapsed());
+            report.note(format!("login prompt after {} s", begun.elapsed().as_secs()));
+        }
+        if let Some(answers) = channel::answers(&text) {
+            return Ok(checks::judge(checks, &answers, login, expected));
+        }
+        let tail = || tail(&read(&log).unwrap_or_default());
+        if begun.elapsed() > options.timeout {
+            return Err(Error::Late { limit: options.timeout, tail: tail() });
+        }
+        if machine.has_ended()? {
+            return Err(Error::Ended { tail: tail() });
+        }
+    }
+}
+
+/// What a file holds, up to a bound; bytes that are no text are replaced.
+fn read(path: &std::path::Path) -> io::Result<String> {
+    use io::Read;
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last lines, one below the other.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(15)..];
+    last.iter().map(|line| format!("\n  {}", crate::report::printable(line.trim_end()))).collect()
+}
+
+/// A port that nobody listens on at this moment.
+fn free_port() -> Option<u16> {
+    Some(std::net::TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port())
+}

@@ -1,19 +1,146 @@
 //! `boot`: runs an image in QEMU, or checks one from inside.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use super::{Failure, Outcome, Screen};
+use super::{Failure, Outcome, Screen, out};
+use crate::{
+    boot::{self, Check, Expected, Firmware, Options},
+    plan::Plan,
+    report::Exit,
+    units::Bytes,
+};
+
+/// Memory of a machine whose platform says nothing.
+const MEMORY: Bytes = Bytes::from_gib(2);
 
 /// Run an image in QEMU on a throw-away layer, or check it from inside
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A raw or qcow2 image; otherwise the newest in `./out`
     image: Option<PathBuf>,
+    /// Start it by UEFI or by BIOS; `--check` without it does both
+    #[arg(long, value_enum, value_name = "HOW")]
+    firmware: Option<How>,
+    /// Ask the running machine whether it is what the layout promises, and exit with 5 when it is not
+    #[arg(long)]
+    check: bool,
+    /// Write the outcome to a file: `junit:FILE` or `json:FILE`; may be repeated
+    #[arg(long, value_name = "FORMAT:FILE", requires = "check", value_delimiter = ',')]
+    report: Vec<String>,
+    /// Give a check's boot at most this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    timeout: u64,
+    /// Keep what the machine writes
+    #[arg(long, conflicts_with = "check")]
+    persist: bool,
+    /// Let the machine reach the network
+    #[arg(long)]
+    network: bool,
+    /// Let the owner of this public key in as root; otherwise the first of `~/.ssh/id_*.pub`
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    ssh_key: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args, _screen: &Screen) -> Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum How {
+    Bios,
+    Uefi,
+}
+
+impl From<How> for Firmware {
+    fn from(how: How) -> Self {
+        match how {
+            How::Bios => Self::Bios,
+            How::Uefi => Self::Uefi,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
     let image = args.image.clone().map_or_else(|| newest(Path::new("out")), Ok)?;
-    Err(Failure::host(format!("cannot boot `{}`: not built in", image.display())))
+    let plan = plan_beside(&image);
+    let memory = plan.as_ref().and_then(|plan| plan.emulate.memory).unwrap_or(MEMORY);
+    let options = Options {
+        image,
+        firmware: args.firmware.map_or(Firmware::Uefi, Into::into),
+        memory,
+        persist: args.persist,
+        network: args.network,
+        timeout: Duration::from_secs(args.timeout),
+        ssh_key: None,
+        log: None,
+    };
+    if args.check {
+        return check(args, &options, plan.as_ref(), screen);
+    }
+    let ssh_key = public_key(args.ssh_key.as_deref())?;
+    boot::run(&Options { ssh_key, ..options }, &screen.report())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One boot a firmware, one table each; the reports hold all of them.
+fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -> Outcome {
+    let report = screen.report();
+    if plan.is_none() {
+        report.warn("there is no manifest beside the image: the profile's own checks and its packages are not known");
+    }
+    let machine = plan.map(|plan| &plan.machine);
+    let mut checks = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
+    checks.extend(Check::of_profile(plan.map_or(&[], |plan| &plan.checks)));
+    let expected = Expected { packages: packages_beside(&options.image) };
+    let mut all = Vec::new();
+    let both = [How::Bios, How::Uefi];
+    for how in both.into_iter().filter(|how| args.firmware.is_none_or(|asked| asked == *how)) {
+        let name = if how == How::Bios { "bios" } else { "uefi" };
+        report.stage(name);
+        let log = options.image.with_extension(format!("{name}.console.log"));
+        let options = Options { firmware: how.into(), log: Some(log), ..options.clone() };
+        let outcomes = boot::check(&options, &checks, &expected, &report)?;
+        screen.clear();
+        out(&format!("{name}\n{}", boot::table(&outcomes)))?;
+        all.extend(outcomes.into_iter().map(|it| boot::Outcome { name: format!("{name}: {}", it.name), ..it }));
+    }
+    for wanted in &args.report {
+        write_report(wanted, &all)?;
+    }
+    let passed = all.iter().all(|outcome| outcome.passed);
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Verification as u8) })
+}
+
+fn write_report(wanted: &str, outcomes: &[boot::Outcome]) -> Result<(), Failure> {
+    let (text, file) = match wanted.split_once(':') {
+        Some(("junit", file)) => (boot::junit(outcomes), file),
+        Some(("json", file)) => (boot::json(outcomes), file),
+        _ => return Err(Failure::usage(format!("`{wanted}` is neither `junit:FILE` nor `json:FILE`"))),
+    };
+    fs_err::write(file, text).map_err(|source| Failure::host("cannot write the report").because(source))
+}
+
+/// The plan in the manifest beside an image, if there is one of this version.
+fn plan_beside(image: &Path) -> Option<Plan> {
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs_err::read(image.with_extension("manifest.json")).ok()?).ok()?;
+    serde_json::from_value(manifest.get("plan")?.clone()).ok()
+}
+
+fn packages_beside(image: &Path) -> Option<Vec<String>> {
+    let text = fs_err::read_to_string(image.with_extension("packages")).ok()?;
+    Some(text.lines().map(str::to_owned).collect())
+}
+
+/// The caller's public key; none is no fault.
+fn public_key(given: Option<&Path>) -> Result<Option<String>, Failure> {
+    if let Some(file) = given {
+        let text = fs_err::read_to_string(file);
+        return text.map(Some).map_err(|source| Failure::usage("cannot read the public key").because(source));
+    }
+    let folder = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh"));
+    let names = ["id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"];
+    Ok(folder.and_then(|folder| names.iter().find_map(|name| fs_err::read_to_string(folder.join(name)).ok())))
 }
 
 /// The image in a folder that was written last.

@@ -22,8 +22,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
     screen.report().stage("read");
     let source = Source::open(&args.image)?;
-    let _ = &source;
-    let facts = Facts::default();
+    let facts = Facts::read(source)?;
     screen.report().stage("verify");
     let findings = verify(&facts);
     screen.clear();

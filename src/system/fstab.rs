@@ -3,7 +3,7 @@
 //! The line of `/` names no subvolume, so that the default one is mounted: an update or a rollback changes that and
 //! nothing else. File systems grow through `/var`, since the root is read-only (`ENGINEERING` I.7).
 
-use super::{Change, put_text};
+use super::{Change, path_of, put_text};
 use crate::{
     plan::{Plan, layout, uuid_text},
     profile::{EtcMode, PartitionKind},
@@ -21,7 +21,7 @@ fn text(plan: &Plan) -> String {
     let uuid = uuid_text(&layout::fs_uuid(plan));
     let options = plan.layout.partitions.iter().find(|it| it.kind == PartitionKind::Root);
     let options: String = options.into_iter().flat_map(|it| &it.options).map(|option| format!(",{option}")).collect();
-    let mut lines = vec![format!("UUID={uuid} / btrfs ro{options} 0 0")];
+    let mut lines = vec![format!("UUID={uuid} / btrfs {}{options} 0 0", path_of(plan, "root-options", "ro"))];
     for subvolume in layout::subvolumes(plan) {
         let Some(mount) = subvolume.mount.filter(|mount| mount != "/") else { continue };
         if mount == "/etc" && plan.layout.etc == EtcMode::Subvolume {

@@ -30,7 +30,7 @@ pub(super) fn folder(plan: &Plan) -> &str {
 
 /// Where packages put the modules of a platform.
 pub(super) fn platform(plan: &Plan, platform: &str) -> String {
-    format!("{}/{platform}", path_of(plan, "grub-modules", "/usr/share/grub2"))
+    format!("{}/{platform}", path_of(plan, "grub-platforms", "/usr/share/grub2"))
 }
 
 /// Those of the modules that the packages have.
@@ -167,8 +167,9 @@ fn links(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let initrd = initrd::path(plan, &version);
     let pairs =
         [(link(plan, "kernel-link", "/boot/vmlinuz"), kernel), (link(plan, "initrd-link", "/boot/initrd"), initrd)];
+    // Relative: GRUB takes an absolute target from the top of the file system, not of the snapshot.
     let change = |(link, target): (&str, String)| {
-        let target = target.strip_prefix("/boot/").map_or(target.clone(), str::to_owned);
+        let target = target.strip_prefix("/boot/").map_or_else(|| format!("..{target}"), str::to_owned);
         super::put_link(plan, link, &target)
     };
     pairs.into_iter().map(change).collect()
@@ -188,15 +189,8 @@ pub(super) fn esp(plan: &Plan, tree: &Tree) -> BTreeMap<String, Content> {
         Arch::X86_64 => ("x64", "X64"),
         Arch::Aarch64 => ("aa64", "AA64"),
     };
-    // Debian's packages name the architecture in the file, openSUSE's in the folder.
-    let first = |usage: &str, names: [String; 2]| {
-        let folder = path_of(plan, usage, "/usr/share/efi");
-        names.iter().find_map(|name| content(tree, &format!("{folder}/{name}"))).cloned()
-    };
-    let arch = plan.arch.as_str();
-    let grub = first("grub-efi", [format!("{arch}-efi-signed/grub{suffix}.efi.signed"), format!("{arch}/grub.efi")]);
-    let shim = first("shim", [format!("shim{suffix}.efi.signed"), format!("{arch}/shim.efi")]);
-    let manager = first("shim", [format!("mm{suffix}.efi.signed"), format!("{arch}/MokManager.efi")]);
+    let file = |usage: &str| content(tree, plan.paths.get(usage)?).cloned();
+    let (grub, shim, manager) = (file("grub-efi"), file("shim"), file("mok-manager"));
     let Some(grub) = grub else { return files };
     let removable = plan.boot.efi_file.clone().unwrap_or_else(|| format!("EFI/BOOT/BOOT{upper}.EFI"));
     match shim.filter(|_| plan.boot.secure_boot) {
@@ -209,9 +203,8 @@ pub(super) fn esp(plan: &Plan, tree: &Tree) -> BTreeMap<String, Content> {
             files.insert(removable, grub);
         }
     }
-    let vendor = path_of(plan, "efi-vendor", "opensuse");
-    for folder in ["BOOT", vendor] {
-        files.insert(format!("EFI/{folder}/grub.cfg"), first_config(plan).as_str().into());
+    for folder in ["EFI/BOOT", path_of(plan, "grub-efi-prefix", "EFI/BOOT")] {
+        files.insert(format!("{folder}/grub.cfg"), first_config(plan).as_str().into());
     }
     files
 }

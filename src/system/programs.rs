@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Error, grub, initrd, kernels};
+use super::{Error, grub, initrd, kernels, path_of};
 use crate::{
     plan::{InputScript, Plan},
     profile::{Loader, ScriptTime},
@@ -86,9 +86,10 @@ impl Programs<'_> {
         let source = grub::platform(self.plan, "i386-pc");
         let modules = grub::present(tree, &source, &grub::BIOS_MODULES);
         let script = format!(
-            "set -e\nmkdir -p {folder}\ncat > /run/rowi-early.cfg <<'END'\n{}END\ncommand -v grub2-mkimage >/dev/null && mkimage=grub2-mkimage || mkimage=grub-mkimage\n$mkimage -O i386-pc -d {source} -o {core} -c /run/rowi-early.cfg -p '(hd0)/boot' {modules}\n",
+            "set -e\nmkdir -p {folder}\ncat > /run/rowi-early.cfg <<'END'\n{}END\n{mkimage} -O i386-pc -d {source} -o {core} -c /run/rowi-early.cfg -p '(hd0)/boot' {modules}\n",
             grub::early(self.plan),
             modules = modules.join(" "),
+            mkimage = path_of(self.plan, "grub-mkimage", "grub2-mkimage"),
         );
         self.command("make GRUB's image for BIOS", vec![b"/bin/sh".to_vec()], Some(script.into_bytes()))?;
         Ok(Some(core))

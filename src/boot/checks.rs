@@ -1,0 +1,159 @@
+//! What every image is asked, and what the answers must be.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{channel::Answer, report::Outcome};
+use crate::{profile, profile::Runtime};
+
+/// One question: a shell command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What the table shows.
+    pub name: String,
+    /// The command.
+    pub run: String,
+    /// Seconds for which it is tried again.
+    pub within: u64,
+    /// How its answer is judged.
+    judge: Judge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judge {
+    /// Exit code 0 passes.
+    Code,
+    /// The output, line by line and sorted, is the expected list of packages.
+    Packages,
+}
+
+/// What is known of the image from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// As `rpm -qa` lists them, sorted; nothing: not known.
+    pub packages: Option<Vec<String>>,
+}
+
+/// Checks of every image: what the layout promises about a running system.
+const BUILT_IN: [(&str, &str); 8] = [
+    ("root is btrfs", "[ \"$(findmnt -no FSTYPE /)\" = btrfs ] || { findmnt /; exit 1; }"),
+    ("root is read-only", "findmnt -no OPTIONS / | tr , '\\n' | grep -qx ro && ! touch /usr/.rowi-check 2>/dev/null"),
+    (
+        "root is the default subvolume",
+        "btrfs subvolume get-default / | grep -q ' path @/.snapshots/1/snapshot$' && findmnt -no FSROOT / | grep -qx '/@/.snapshots/1/snapshot' || { btrfs subvolume get-default /; findmnt /; exit 1; }",
+    ),
+    ("/var is writable", "touch /var/.rowi-check && rm /var/.rowi-check"),
+    ("/var is no-copy-on-write", "lsattr -d /var | cut -d' ' -f1 | grep -q C"),
+    ("/etc is writable", "touch /etc/.rowi-check && rm /etc/.rowi-check"),
+    ("snapper knows snapshot 1", "snapper --no-dbus list --columns number | grep -q '^ *1'"),
+    (
+        "no failed unit",
+        "! systemctl --failed --no-legend --plain | grep . || { systemctl --failed --no-legend --plain | cut -d' ' -f1 | xargs -n1 journalctl -b --no-pager -n5 -o cat -u; exit 1; }",
+    ),
+];
+
+impl Check {
+    fn new(name: impl Into<String>, run: impl Into<String>) -> Self {
+        Self { name: name.into(), run: run.into(), within: 0, judge: Judge::Code }
+    }
+
+    /// The built-in checks for an image with these runtimes.
+    pub fn built_in(runtimes: &[Runtime]) -> Vec<Self> {
+        let mut checks: Vec<Self> = BUILT_IN.iter().map(|(name, run)| Self::new(*name, *run)).collect();
+        checks.push(Self { judge: Judge::Packages, ..Self::new("packages are those of the list", "rpm -qa") });
+        for runtime in runtimes {
+            let (name, unit) = match runtime {
+                Runtime::Podman => {
+                    checks.push(Self::new("podman answers", "podman info >/dev/null"));
+                    continue;
+                }
+                Runtime::Docker => ("docker", "docker.service"),
+                Runtime::CriO => ("CRI-O", "crio.service"),
+                Runtime::Containerd => ("containerd", "containerd.service"),
+                Runtime::Lxc => ("LXC", "lxc.service"),
+            };
+            checks.push(Self {
+                within: 60,
+                ..Self::new(format!("{name} is active"), format!("systemctl is-active {unit}"))
+            });
+        }
+        checks
+    }
+
+    /// The profile's own that are asked after a boot.
+    pub fn of_profile(checks: &[profile::Check]) -> Vec<Self> {
+        let asked = checks.iter().filter(|check| check.after.is_empty() || check.after == "boot");
+        asked.map(|check| Self { within: check.within, ..Self::new(&check.name, &check.run) }).collect()
+    }
+}
+
+/// Holds answers against what is expected; a check without an answer failed.
+pub(super) fn judge(
+    checks: &[Check],
+    answers: &BTreeMap<usize, Answer>,
+    login: Option<Duration>,
+    expected: &Expected,
+) -> Vec<Outcome> {
+    let prompt = match login {
+        Some(after) => {
+            Outcome { name: "login prompt".into(), passed: true, detail: String::new(), seconds: after.as_secs() }
+        }
+        None => Outcome {
+            name: "login prompt".into(),
+            passed: false,
+            detail: "no `login:` on the console".into(),
+            seconds: 0,
+        },
+    };
+    let outcome = |(number, check): (usize, &Check)| {
+        let Some(answer) = answers.get(&number) else {
+            return Some(Outcome { name: check.name.clone(), passed: false, detail: "no answer".into(), seconds: 0 });
+        };
+        let fault = match check.judge {
+            Judge::Code if answer.code == 0 => None,
+            Judge::Code => Some(format!("exit code {}: {}", answer.code, answer.output.trim())),
+            Judge::Packages => difference(&answer.output, expected.packages.as_ref()?),
+        };
+        let (passed, detail) = (fault.is_none(), fault.unwrap_or_default());
+        Some(Outcome { name: check.name.clone(), passed, detail, seconds: answer.seconds })
+    };
+    std::iter::once(prompt).chain(checks.iter().enumerate().filter_map(outcome)).collect()
+}
+
+/// What a list of packages has more or less than it should.
+fn difference(output: &str, expected: &[String]) -> Option<String> {
+    let mut found: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    found.sort_unstable();
+    let more = found.iter().filter(|name| !expected.iter().any(|it| it == *name)).map(|name| format!("+{name}"));
+    let less = expected.iter().filter(|name| !found.contains(&name.as_str())).map(|name| format!("-{name}"));
+    let all: Vec<String> = more.chain(less).collect();
+    (!all.is_empty()).then(|| all.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_judged() {
+        let checks = [Check::new("a", "true"), Check::new("b", "false"), Check::new("c", "x")];
+        let mut checks = checks.to_vec();
+        checks.push(Check { judge: Judge::Packages, ..Check::new("p", "rpm -qa") });
+        let answer = |code, output: &str| Answer { code, seconds: 1, output: output.into() };
+        let answers = BTreeMap::from([(0, answer(0, "")), (1, answer(3, "why\n")), (3, answer(0, "b-1\nc-1\n"))]);
+        let expected = Expected { packages: Some(vec!["a-1".into(), "b-1".into()]) };
+        let outcomes = judge(&checks, &answers, Some(Duration::from_secs(9)), &expected);
+        let shown: Vec<_> = outcomes.iter().map(|it| (it.name.as_str(), it.passed, it.detail.as_str())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("login prompt", true, ""),
+                ("a", true, ""),
+                ("b", false, "exit code 3: why"),
+                ("c", false, "no answer"),
+                ("p", false, "+c-1 -a-1")
+            ]
+        );
+        assert!(!judge(&[], &answers, None, &expected)[0].passed);
+        assert_eq!(difference("b-1\na-1\n", expected.packages.as_ref().unwrap()), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! QEMU's command line, as a function of what was decided.
+
+use std::path::PathBuf;
+
+use super::{Options, firmware::Flash};
+
+/// What was decided about a run.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) accelerator: [&'static str; 2],
+    pub(super) firmware: Option<Flash>,
+    /// A port of this host's that leads to sshd.
+    pub(super) port: Option<u16>,
+    /// Where the answers go.
+    pub(super) answers: Option<PathBuf>,
+    /// Values of `-smbios`.
+    pub(super) credentials: Vec<String>,
+}
+
+/// A value within a comma-separated option (QEMU's manual: commas are doubled).
+fn quoted(path: &std::path::Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+/// The arguments of a machine: q35, one disk on a throw-away layer, no host folder, no network unless asked for.
+pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
+    let [accelerator, cpu] = parts.accelerator;
+    let mut args: Vec<String> =
+        ["-machine", "q35", "-accel", accelerator, "-cpu", cpu, "-smp", "2"].map(Into::into).into();
+    args.extend(["-m".into(), (options.memory.get() >> 20).to_string(), "-display".into(), "none".into()]);
+    args.extend(["-no-reboot", "-nodefaults", "-sandbox", "on", "-device", "virtio-rng-pci"].map(Into::into));
+    if let Some(flash) = &parts.firmware {
+        args.push("-drive".into());
+        args.push(format!("if=pflash,unit=0,format=raw,readonly=on,file={}", quoted(&flash.code)));
+        args.push("-drive".into());
+        args.push(format!("if=pflash,unit=1,format=raw,file={}", quoted(&flash.variables)));
+    }
+    let format = if options.image.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" };
+    let layer = if options.persist { "off" } else { "on" };
+    args.push("-drive".into());
+    args.push(format!("if=virtio,format={format},snapshot={layer},file={}", quoted(&options.image)));
+    args.push("-nic".into());
+    args.push(network(options, parts));
+    args.push("-serial".into());
+    args.push(options.log.as_ref().map_or_else(|| "mon:stdio".into(), |log| format!("file:{}", quoted(log))));
+    if let Some(answers) = &parts.answers {
+        args.extend(["-device".into(), "virtio-serial-pci".into(), "-chardev".into()]);
+        args.push(format!("file,id=answers,path={}", quoted(answers)));
+        args.extend(["-device".into(), format!("virtserialport,chardev=answers,name={}", super::channel::PORT)]);
+    }
+    for credential in &parts.credentials {
+        args.extend(["-smbios".into(), credential.clone()]);
+    }
+    args
+}
+
+fn network(options: &Options, parts: &Parts) -> String {
+    let restrict = if options.network { "off" } else { "on" };
+    let forward = parts.port.map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-:22")).unwrap_or_default();
+    format!("user,model=virtio-net-pci,restrict={restrict}{forward}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{boot::Firmware, units::Bytes};
+
+    #[test]
+    fn the_command_line_follows_the_options() {
+        let options = Options {
+            image: "/a,b.qcow2".into(),
+            firmware: Firmware::Uefi,
+            memory: Bytes::from_gib(2),
+            persist: false,
+            network: false,
+            timeout: Duration::ZERO,
+            ssh_key: None,
+            log: Some("/log".into()),
+        };
+        let parts = Parts {
+            accelerator: ["tcg,thread=multi", "Nehalem"],
+            firmware: Some(Flash { code: "/c".into(), variables: "/v".into() }),
+            port: None,
+            answers: Some("/answers".into()),
+            credentials: vec!["type=11,path=/x".into()],
+        };
+        insta::assert_snapshot!(arguments(&options, &parts).join(" "), @"-machine q35 -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 2048 -display none -no-reboot -nodefaults -sandbox on -device virtio-rng-pci -drive if=pflash,unit=0,format=raw,readonly=on,file=/c -drive if=pflash,unit=1,format=raw,file=/v -drive if=virtio,format=qcow2,snapshot=on,file=/a,,b.qcow2 -nic user,model=virtio-net-pci,restrict=on -serial file:/log -device virtio-serial-pci -chardev file,id=answers,path=/answers -device virtserialport,chardev=answers,name=rowi.check -smbios type=11,path=/x");
+        let kept = Options { persist: true, network: true, log: None, ..options };
+        let parts = Parts { answers: None, firmware: None, port: Some(2222), ..parts };
+        let line = arguments(&kept, &parts).join(" ");
+        assert!(
+            line.contains("snapshot=off") && line.contains("restrict=off,hostfwd=tcp:127.0.0.1:2222-:22"),
+            "{line}"
+        );
+        assert!(line.contains("-serial mon:stdio") && !line.contains("pflash"), "{line}");
+    }
+}
