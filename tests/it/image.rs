@@ -79,9 +79,10 @@ impl Bench {
             }
         }
         let (zone, umask) = if who == Who::Root { ("UTC", "022") } else { ("Pacific/Kiritimati", "077") };
-        let mut command = Command::new(if who == Who::Root { "sh" } else { "runuser" });
+        // Both become the program itself, so that a signal reaches it.
+        let mut command = Command::new(if who == Who::Root { "sh" } else { "setpriv" });
         if who == Who::User {
-            command.args(["-u", USER, "--", "sh"]);
+            command.args(["--reuid", USER, "--regid", USER, "--init-groups", "--", "sh"]);
         }
         command
             .args(["-c", &format!("umask {umask} && cd \"$HOME\" && exec \"$@\""), "sh", text(&self.rowi)])
@@ -226,4 +227,58 @@ fn an_interrupted_build_leaves_nothing() {
     }
     let mounts = fs_err::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains("rowi-images-"), "{mounts}");
+}
+
+/// By BIOS and by UEFI: the login prompt, the layout as the running system sees it, and the profile's own checks.
+#[test]
+fn the_machine_is_what_the_layout_promises() {
+    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let checked = bench.command(Who::Root, &["boot", "--check", text(&kubic.qcow2)]).output().unwrap();
+    let (table, said) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(checked.status.success(), "{table}{said}");
+    for firmware in ["bios\n", "uefi\n"] {
+        let part = table.split(firmware).nth(1).unwrap_or_default();
+        assert!(part.lines().take_while(|line| line.contains(" ok ")).count() > 10, "{table}");
+    }
+}
+
+/// Killed without a word, as root and as a user, a build leaves no process and no result, and its work folder goes with
+/// the next command. `ROWI_ALL` asks for 50 points of each instead of 3.
+#[test]
+fn a_killed_build_leaves_nothing() {
+    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let rounds = if std::env::var_os("ROWI_ALL").is_some() { 50 } else { 3 };
+    let begun = std::time::Instant::now();
+    bench.build(Who::Root, "kubic", "timed", &[]);
+    let whole = begun.elapsed().as_secs_f64();
+    let common = bench.arguments("kubic");
+    for (who, round) in (0..rounds).flat_map(|round| [(Who::Root, round), (Who::User, round)]) {
+        let after = format!("{:.2}", whole * (f64::from(round) + 0.5) / f64::from(rounds) * 0.95);
+        let output = format!("killed-{round}");
+        let mut args = vec!["build", "--quiet", "--output", &output];
+        args.extend(common.iter().map(String::as_str));
+        let command = bench.command(who, &args);
+        let mut timed = Command::new("timeout");
+        timed.args(["--foreground", "--signal=KILL", &after]).arg(command.get_program());
+        timed.args(command.get_args()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let _ = timed.output().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while running(&bench.rowi) > 0 {
+            assert!(std::time::Instant::now() < deadline, "{} processes live after {after} s", running(&bench.rowi));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let home = bench.folder.join(if who == Who::Root { "root" } else { "user" });
+        let left: Vec<_> = fs_err::read_dir(home.join(&output)).into_iter().flatten().flatten().collect();
+        let whole_results = left.iter().any(|entry| entry.path().extension().is_some_and(|it| it == "sha256"));
+        assert!(left.is_empty() || whole_results, "after {after} s: {left:?}");
+        bench.command(who, &["cache", "verify"]).assert().success();
+        assert_eq!(bench.left(who), 0, "after {after} s");
+    }
+    assert!(kubic.raw.exists());
+}
+
+/// Processes that run a program.
+fn running(program: &Path) -> usize {
+    let processes = fs_err::read_dir("/proc").unwrap().flatten();
+    processes.filter(|entry| fs_err::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program)).count()
 }
