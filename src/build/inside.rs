@@ -1,7 +1,7 @@
 //! The inner half: in the sandbox's namespaces, packages become a root, the root a disk, the disk the results.
 //!
 //! It has no other path than its work folder, which is its working directory; results go to files that it was handed
-//! open. Everything that it says goes to standard output as [`Line`]s.
+//! open. Everything that it says goes to standard output as `Line`s.
 
 use std::{
     io::{self, Write},

@@ -7,7 +7,7 @@
 //! results  names, digests, manifest ─→ verify
 //! ```
 //!
-//! The inner half is this program again ([`crate::sandbox`]); it gets a [`job::Job`] and open files, and answers with
+//! The inner half is this program again ([`crate::sandbox`]); it gets a `Job` and open files, and answers with
 //! events and what it made. It sees no path but those of its work folder.
 
 mod choose;

@@ -97,7 +97,7 @@ pub fn write(disk: &Disk, format: Format, path: &Path, report: &Report) -> Resul
 /// Writes `disk` into an empty file that is open already; `name` is what the progress is called.
 ///
 /// # Errors
-/// As [`write`]; `Unsupported` for a format of another version.
+/// As [`write()`]; `Unsupported` for a format of another version.
 pub fn write_to(disk: &Disk, format: Format, file: &fs_err::File, name: &str, report: &Report) -> io::Result<()> {
     match format {
         Format::Raw => raw::write(disk, file),
