@@ -46,6 +46,9 @@ pub enum Error {
     /// A secret that was not given.
     #[error("the profile asks for secret `{0}`, which was not given")]
     Secret(String),
+    /// A secret that could not be one field of a file.
+    #[error("the value of secret `{0}` is empty, begins with a space, or holds a control character")]
+    SecretText(String),
     /// The work folder.
     #[error("cannot use the work folder")]
     Work {
@@ -125,7 +128,7 @@ impl<E: Explain> Stage for E {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Secret(_) => Exit::Usage,
+            Self::Secret(_) | Self::SecretText(_) => Exit::Usage,
             Self::Work { .. } | Self::Room { .. } | Self::Output { .. } => Exit::Host,
             Self::Inside { exit, .. } => *exit,
             Self::Findings { .. } => Exit::Verification,

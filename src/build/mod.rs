@@ -34,6 +34,7 @@ use crate::{
 
 pub use choose::{Chosen, Packages, choose, lock_path, packages};
 pub use error::Error;
+pub use outside::sweep;
 pub use results::{Built, ResultFile};
 
 /// What the command line says about a build.
@@ -74,7 +75,7 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     loaded.warnings.iter().for_each(|warning| report.warn(warning));
     let secrets = secrets::take(&mut loaded.profile, &options.secrets)?;
     let means = sandbox::probe()?;
-    let cache = open_cache(options, &means)?;
+    let cache = open_cache(options)?;
     let chosen = choose(&loaded, options, &cache, report)?;
     report.stage("fetch");
     outside::room(&chosen, &loaded.profile, &cache, options, report)?;
@@ -93,10 +94,10 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
 }
 
 /// Opens the cache and removes what builds left that were killed.
-fn open_cache(options: &Options, means: &sandbox::Means) -> Result<Cache, Error> {
+fn open_cache(options: &Options) -> Result<Cache, Error> {
     let folder = options.cache.clone().map_or_else(Cache::default_folder, Ok)?;
     let cache = Cache::open(folder)?;
-    outside::sweep(&cache, means);
+    sweep(&cache);
     Ok(cache)
 }
 

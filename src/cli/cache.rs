@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::{Failure, Global, Outcome, out};
-use crate::cache::{Cache, Kind};
+use crate::{
+    build,
+    cache::{Cache, Kind},
+};
 
 /// Look after the cache of packages, metadata and stages
 #[derive(Debug, clap::Args)]
@@ -58,28 +61,22 @@ pub(super) fn run(args: &Args, global: &Global) -> Outcome {
         What::Clear { keep } => {
             let keep: Vec<Kind> = keep.iter().map(|keep| keep.kind()).collect();
             let cache = open(global)?;
-            sweep(&cache)?;
             cache.clear(&keep)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The cache that the options name.
+/// The cache that the options name, without what killed commands left in it.
 pub(super) fn open(global: &Global) -> Result<Cache, Failure> {
     let folder = global.cache.clone().map_or_else(Cache::default_folder, Ok)?;
-    Ok(Cache::open(folder)?)
+    let cache = Cache::open(folder)?;
+    build::sweep(&cache);
+    Ok(cache)
 }
 
 fn verify(cache: &Cache) -> Outcome {
-    sweep(cache)?;
     let verified = cache.verify()?;
     out(&format!("{} objects are sound, {} were damaged and are gone\n", verified.sound, verified.damaged.len()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Removes what commands left that were killed; files of mapped users are left to a build, which has the sandbox.
-fn sweep(cache: &Cache) -> Result<(), Failure> {
-    cache.sweep(|_| Err(std::io::ErrorKind::PermissionDenied.into()))?;
-    Ok(())
 }

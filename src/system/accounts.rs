@@ -19,7 +19,9 @@ pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Result<Vec
     let mut changes = Vec::new();
     for (name, user) in &plan.machine.users {
         let (uid, gid, home) = files.account(name, user)?;
-        files.password(name, user.password_hash.as_ref().and_then(|hash| value(hash, secrets)), plan.epoch.0 / 86_400);
+        let hash = user.password_hash.as_ref().and_then(|hash| value(hash, secrets));
+        // crypt(5): no hash has a colon, and one with a line's end was refused before.
+        files.password(name, hash.filter(|hash| !hash.contains([':', '\n'])), plan.epoch.0 / 86_400);
         for group in &user.groups {
             files.join(name, group)?;
         }

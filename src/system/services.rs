@@ -17,11 +17,14 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     for unit in &machine.disable {
         text += &format!("disable {}\n", unit_name(unit));
     }
+    // The first line that fits counts: what the profile says comes before what we think.
+    for unit in &machine.enable {
+        text += &format!("enable {}\n", unit_name(unit));
+    }
     for (unit, reason) in DISABLED {
         text += &format!("# {reason}\ndisable {unit}\n");
     }
-    let mut enabled: Vec<String> = machine.enable.iter().map(|unit| unit_name(unit)).collect();
-    enabled.push("snapper-cleanup.timer".into());
+    let mut enabled: Vec<String> = vec!["snapper-cleanup.timer".into()];
     if machine.ssh.enabled {
         enabled.extend(["sshd.service", "ssh.service"].map(str::to_owned));
     }
