@@ -633,12 +633,14 @@ fn btrfs_check_finds_no_error() {
     drop(written.work);
 }
 
-/// A whole system, for measuring: `ROWI_ROOT` names a root that something installed.
+/// A whole system, for measuring: where `ROWI_ROOT` names a root that something installed.
 #[test]
-#[ignore = "needs a root to write"]
 #[expect(clippy::print_stderr, reason = "shows what it measured")]
 fn a_whole_system() {
-    let root = PathBuf::from(std::env::var_os("ROWI_ROOT").unwrap());
+    let Some(root) = std::env::var_os("ROWI_ROOT").map(PathBuf::from) else {
+        eprintln!("left out: ROWI_ROOT names no root");
+        return;
+    };
     let start = std::time::Instant::now();
     let mut tree = crate::root::scan(&root).unwrap();
     eprintln!("{} files read in {:?}", tree.len(), start.elapsed());
