@@ -86,7 +86,7 @@ pub fn grub_folders(plan: &Plan) -> Vec<String> {
 }
 
 /// GRUB's names of the platforms that its loaders are for.
-fn grub_platforms(plan: &Plan) -> Vec<&'static str> {
+pub fn grub_platforms(plan: &Plan) -> Vec<&'static str> {
     let loaders = plan.boot.loaders.iter();
     loaders
         .filter_map(|loader| match (loader, plan.arch) {

@@ -20,8 +20,7 @@ pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Result<Vec
     for (name, user) in &plan.machine.users {
         let (uid, gid, home) = files.account(name, user)?;
         let hash = user.password_hash.as_ref().and_then(|hash| value(hash, secrets));
-        // crypt(5): no hash has a colon, and one with a line's end was refused before.
-        files.password(name, hash.filter(|hash| !hash.contains([':', '\n'])), plan.epoch.0 / 86_400);
+        files.password(name, hash, plan.epoch.0 / 86_400);
         for group in &user.groups {
             files.join(name, group)?;
         }

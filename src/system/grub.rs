@@ -23,6 +23,10 @@ const ENVIRONMENT: &str = "EFI/rowi/grubenv";
 /// GRUB's environment block has this size (GRUB 2.12, `include/grub/lib/envblk.h`).
 const ENVIRONMENT_SIZE: usize = 1024;
 
+/// The names that the menu boots: links that go with their snapshot.
+const KERNEL: &str = "/boot/vmlinuz";
+const INITRD: &str = "/boot/initrd";
+
 /// GRUB's folder in the root.
 pub(super) fn folder(plan: &Plan) -> &str {
     path_of(plan, "grub", "/boot/grub2")
@@ -90,7 +94,7 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let folder = folder(plan);
     let menu = format!("{}\n{}", head(plan), entries(plan, tree));
     let mut changes = vec![put_text(plan, &format!("{folder}/grub.cfg"), 0o600, &menu)];
-    for platform_name in platforms(plan) {
+    for platform_name in layout::grub_platforms(plan) {
         let source = at(&platform(plan, platform_name));
         for (path, node) in tree.children(&source) {
             let name = String::from_utf8_lossy(path.file_name()).into_owned();
@@ -103,16 +107,6 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     }
     changes.extend(links(plan, tree));
     changes
-}
-
-fn platforms(plan: &Plan) -> Vec<&'static str> {
-    let of = |loader: &Loader| match (loader, plan.arch) {
-        (Loader::Grub2Bios, _) => Some("i386-pc"),
-        (Loader::Grub2Efi, Arch::X86_64) => Some("x86_64-efi"),
-        (Loader::Grub2Efi, Arch::Aarch64) => Some("arm64-efi"),
-        (Loader::SystemdBoot, _) => None,
-    };
-    plan.boot.loaders.iter().filter_map(of).collect()
 }
 
 /// Consoles and the time that the menu waits.
@@ -130,7 +124,7 @@ fn head(plan: &Plan) -> String {
 
 /// The entry that boots the current snapshot.
 fn entries(plan: &Plan, tree: &Tree) -> String {
-    let (kernel, initrd) = (link(plan, "kernel-link", "/boot/vmlinuz"), link(plan, "initrd-link", "/boot/initrd"));
+    let (kernel, initrd) = (KERNEL, INITRD);
     let consoles = plan.boot.consoles.iter().map(|console| format!("console={console}"));
     let arguments = consoles.chain(plan.boot.arguments.iter().cloned()).collect::<Vec<_>>().join(" ");
     let name =
@@ -156,17 +150,12 @@ fn entries(plan: &Plan, tree: &Tree) -> String {
     )
 }
 
-fn link<'a>(plan: &'a Plan, usage: &str, usual: &'a str) -> &'a str {
-    path_of(plan, usage, usual)
-}
-
 /// Names without a version that the menu uses, so that a new kernel in a snapshot is that snapshot's.
 fn links(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let Some(version) = kernels(tree).pop() else { return Vec::new() };
     let kernel = path_of(plan, "kernel", "/boot/vmlinuz-{version}").replace("{version}", &version);
     let initrd = initrd::path(plan, &version);
-    let pairs =
-        [(link(plan, "kernel-link", "/boot/vmlinuz"), kernel), (link(plan, "initrd-link", "/boot/initrd"), initrd)];
+    let pairs = [(KERNEL, kernel), (INITRD, initrd)];
     // Relative: GRUB takes an absolute target from the top of the file system, not of the snapshot.
     let change = |(link, target): (&str, String)| {
         let target = target.strip_prefix("/boot/").map_or_else(|| format!("..{target}"), str::to_owned);
