@@ -28,7 +28,7 @@ pub struct Chosen {
 /// The chosen packages as the plan has them.
 #[derive(Clone, Debug)]
 pub struct Packages {
-    /// Sorted by name.
+    /// Sorted by name, version and architecture.
     pub list: Vec<plan::Package>,
     /// The newest build time.
     pub epoch: Epoch,
@@ -59,6 +59,30 @@ pub fn choose(loaded: &Loaded, options: &Options, cache: &Cache, report: &Report
     Ok(Chosen { wish, resolution, distribution })
 }
 
+impl Chosen {
+    /// The packages as the plan has them. Fetches them only where the metadata names them by other sums than SHA-256.
+    ///
+    /// # Errors
+    /// A package cannot be had or is not what was announced.
+    pub fn pin(
+        &mut self,
+        loaded: &Loaded,
+        options: &Options,
+        cache: &Cache,
+        report: &Report,
+    ) -> Result<Vec<plan::Package>, Error> {
+        if self.resolution.to_plan().is_err() {
+            let fetched = repo::fetch(&self.resolution, &self.distribution, &access(cache, loaded, options, report))?;
+            self.resolution.pin(&fetched);
+        }
+        self.to_plan()
+    }
+
+    fn to_plan(&self) -> Result<Vec<plan::Package>, Error> {
+        self.resolution.to_plan().map_err(|name| Error::Unpinned(name.to_owned()))
+    }
+}
+
 /// Brings the chosen packages into the cache.
 ///
 /// # Errors
@@ -73,7 +97,7 @@ pub fn packages(
     let access = access(cache, loaded, options, report);
     let fetched: Vec<Fetched> = repo::fetch(&chosen.resolution, &chosen.distribution, &access)?;
     chosen.resolution.pin(&fetched);
-    let list = chosen.resolution.to_plan().map_err(|name| Error::Unpinned(name.to_owned()))?;
+    let list = chosen.to_plan()?;
     let files = fetched.into_iter().map(|fetched| fetched.path).collect();
     let keys = repo::trusted_keys(&chosen.distribution, &access);
     Ok(Packages { list, epoch: chosen.resolution.epoch(), files, keys })

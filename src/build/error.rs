@@ -47,7 +47,7 @@ pub enum Error {
     #[error("the profile asks for secret `{0}`, which was not given")]
     Secret(String),
     /// A secret that could not be one field of a file.
-    #[error("the value of secret `{0}` is empty, begins with a space, or holds a control character")]
+    #[error("the value of secret `{0}` is empty, begins with a space, or holds a control character or a colon")]
     SecretText(String),
     /// The work folder.
     #[error("cannot use the work folder")]
@@ -81,14 +81,9 @@ pub enum Error {
         /// All faults.
         diagnostics: Vec<Diagnostic>,
     },
-    /// The finished image breaks promises.
-    #[error("`{}` breaks {} promises of its layout", image.display(), findings.len())]
-    Findings {
-        /// The image.
-        image: PathBuf,
-        /// What is wrong.
-        findings: Vec<verify::Finding>,
-    },
+    /// The finished image breaks promises; it is not kept.
+    #[error("the image breaks {} promises of its layout", .0.len())]
+    Findings(Vec<verify::Finding>),
 }
 
 impl Error {
@@ -131,7 +126,7 @@ impl Explain for Error {
             Self::Secret(_) | Self::SecretText(_) => Exit::Usage,
             Self::Work { .. } | Self::Room { .. } | Self::Output { .. } => Exit::Host,
             Self::Inside { exit, .. } => *exit,
-            Self::Findings { .. } => Exit::Verification,
+            Self::Findings(_) => Exit::Verification,
             _ => self.inner().map_or(Exit::Build, Stage::exit_code),
         }
     }
@@ -151,10 +146,11 @@ impl Explain for Error {
     fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
             Self::Inside { diagnostics, .. } => diagnostics.clone(),
-            Self::Findings { findings, .. } => {
+            Self::Findings(findings) => {
                 let mut diagnostic = Diagnostic::from_chain(self);
                 let shown = findings.iter().map(|it| format!("{}: {} ({})", it.rule, it.fault, it.breaks));
                 diagnostic.because = shown.collect();
+                diagnostic.hints = vec!["`--no-verify` keeps it all the same, to look at".into()];
                 vec![diagnostic]
             }
             _ => self.inner().map(Stage::told).unwrap_or_else(|| {

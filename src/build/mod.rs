@@ -4,7 +4,7 @@
 //! choose   profile ─→ repo ─→ solve | lock            in the caller's process, touches nothing
 //! plan     fetch ─→ inputs ─→ plan
 //! inside   root ─→ system ─→ disk ─→ image            in the sandbox, owns files as anyone
-//! results  names, digests, manifest ─→ verify
+//! results  verify ─→ digests, names, manifest
 //! ```
 //!
 //! The inner half is this program again ([`crate::sandbox`]); it gets a `Job` and open files, and answers with
@@ -18,11 +18,11 @@ mod outside;
 mod results;
 mod secrets;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::{
     cache::Cache,
-    inputs,
+    image, inputs,
     plan::{self, Plan},
     profile::{self, Loaded},
     repo,
@@ -36,6 +36,7 @@ pub use choose::{Chosen, Packages, choose, lock_path, packages};
 pub use error::Error;
 pub use outside::sweep;
 pub use results::{Built, ResultFile};
+pub use secrets::Secrets;
 
 /// What the command line says about a build.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +64,7 @@ pub struct Options {
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<Epoch>,
     /// Values of `{secret: NAME}`.
-    pub secrets: BTreeMap<String, String>,
+    pub secrets: Secrets,
 }
 
 /// Builds an image.
@@ -71,9 +72,8 @@ pub struct Options {
 /// # Errors
 /// Whatever a stage says; the output folder is then as it was.
 pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
-    let mut loaded = profile::load(&options.choice)?;
-    loaded.warnings.iter().for_each(|warning| report.warn(warning));
-    let secrets = secrets::take(&mut loaded.profile, &options.secrets)?;
+    let (mut loaded, secrets) = load(options, report)?;
+    secrets::check(&mut loaded.profile, &secrets)?;
     let means = sandbox::probe()?;
     let cache = open_cache(options)?;
     let chosen = choose(&loaded, options, &cache, report)?;
@@ -81,16 +81,44 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     outside::room(&chosen, &loaded.profile, &cache, options, report)?;
     let packages = packages(chosen, &loaded, options, &cache, report)?;
     let work = outside::Work::make(options.work.as_deref(), &cache, &means)?;
-    let plan = make_plan(options, &loaded, &packages, &work)?;
+    let plan = plan(options, &loaded, packages.list, packages.epoch, &work.inputs())?;
     let results = results::Files::create(&options.output, &plan)?;
     let job = job::Job { plan, keys: packages.keys, jobs: options.jobs, secrets };
     let made = outside::run(&job, &packages.files, &results, &work, &means, report)?;
-    let built = results.keep(&job.plan, made, report)?;
     if !options.no_verify {
         report.stage("verify");
-        check(&built)?;
+        verify_first(&results)?;
     }
-    Ok(built)
+    results.keep(&job.plan, made, report)
+}
+
+/// Loads the profile, with its literal secrets taken out; they are added to those that were given.
+///
+/// # Errors
+/// All faults of the profile.
+pub fn load(options: &Options, report: &Report) -> Result<(Loaded, Secrets), Error> {
+    let mut loaded = profile::load(&options.choice)?;
+    loaded.warnings.iter().for_each(|warning| report.warn(warning));
+    let mut secrets = options.secrets.clone();
+    secrets::hide(&mut loaded.profile, &mut secrets);
+    Ok((loaded, secrets))
+}
+
+/// Makes the plan, with copies of the user's files in `inputs`.
+///
+/// # Errors
+/// A file that the profile names cannot be taken.
+pub fn plan(
+    options: &Options,
+    loaded: &Loaded,
+    packages: Vec<plan::Package>,
+    newest: Epoch,
+    inputs: &Path,
+) -> Result<Plan, Error> {
+    let inputs = inputs::resolve(&loaded.profile, inputs)?;
+    let epoch = options.epoch.unwrap_or(newest);
+    let how = plan::Options { epoch, strict_scriptlets: options.strict_scriptlets };
+    Ok(plan::plan(&loaded.profile, packages, &inputs, how))
 }
 
 /// Opens the cache and removes what builds left that were killed.
@@ -101,21 +129,13 @@ fn open_cache(options: &Options) -> Result<Cache, Error> {
     Ok(cache)
 }
 
-fn make_plan(options: &Options, loaded: &Loaded, packages: &Packages, work: &outside::Work) -> Result<Plan, Error> {
-    let inputs = inputs::resolve(&loaded.profile, &work.inputs())?;
-    let epoch = options.epoch.unwrap_or(packages.epoch);
-    let how = plan::Options { epoch, strict_scriptlets: options.strict_scriptlets };
-    Ok(plan::plan(&loaded.profile, packages.list.clone(), &inputs, how))
-}
-
 /// Reads the first result back and holds it against every promise.
-fn check(built: &Built) -> Result<(), Error> {
-    let Some(image) = built.files.first() else { return Ok(()) };
-    let source = crate::image::Source::open(&image.path)?;
-    let facts = verify::Facts::read(std::sync::Arc::new(source))?;
+fn verify_first(results: &results::Files) -> Result<(), Error> {
+    let Some(image) = results.paths().next() else { return Ok(()) };
+    let facts = verify::Facts::read(image::Source::open(&image)?)?;
     match verify::verify(&facts) {
         findings if findings.is_empty() => Ok(()),
-        findings => Err(Error::Findings { image: image.path.clone(), findings }),
+        findings => Err(Error::Findings(findings)),
     }
 }
 

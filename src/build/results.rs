@@ -72,17 +72,24 @@ impl Files {
         self.files.iter().map(|(_, file, _)| file.as_fd())
     }
 
-    /// Gives everything its name, with the list of packages, the manifest and the digests beside it.
+    /// The open files as paths of this process's, in the plan's order.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().map(|(_, file, _)| own_path(file))
+    }
+
+    /// Gives everything its name, with the list of packages, the manifest and the digests beside it. What takes long is
+    /// done before the first name.
     pub(super) fn keep(self, plan: &Plan, made: Made, report: &Report) -> Result<Built, Error> {
         report.stage("digest");
         let folder = self.folder.clone();
         let failed = |source| Error::Output { folder: folder.clone(), source };
         let base = format!("{}-{}.{}-{}", plan.profile, plan.platform, plan.arch, made.version);
-        let mut files = Vec::new();
-        for (format, file, _named) in self.files {
-            let path = folder.join(format!("{base}.{}", format.as_str()));
-            let result = finish(&file, &path).map_err(failed)?;
-            files.push(result);
+        let describe = |(format, file, _): &(Format, OwnedFd, _)| {
+            describe(file, folder.join(format!("{base}.{}", format.as_str())))
+        };
+        let files = self.files.iter().map(describe).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        for ((_, file, _), result) in self.files.iter().zip(&files) {
+            place(file, &result.path).map_err(failed)?;
         }
         let mut beside = vec![(format!("{base}.packages"), made.packages.join("\n") + "\n")];
         beside.push((format!("{base}.manifest.json"), manifest(plan, &made, &files)));
@@ -123,17 +130,25 @@ fn nameless(folder: &Path) -> io::Result<(OwnedFd, Option<tempfile::TempPath>)> 
     }
 }
 
-/// Digests a file and puts it at `path`, whatever was there.
-fn finish(file: &OwnedFd, path: &Path) -> io::Result<ResultFile> {
-    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let sha256 = digest::of_file(Path::new(&own))?.to_string();
+/// proc(5): opens the file anew, also one without a name.
+fn own_path(file: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// What a file is, for where it will lie.
+fn describe(file: &OwnedFd, path: PathBuf) -> io::Result<ResultFile> {
+    let sha256 = digest::of_file(&own_path(file))?.to_string();
     let stat = rustix::fs::fstat(file)?;
-    let beside = path.with_file_name(format!(".rowi-{}-{}", std::process::id(), name(path)));
-    rustix::fs::linkat(CWD, &own, CWD, &beside, AtFlags::SYMLINK_FOLLOW)?;
-    fs_err::rename(&beside, path).inspect_err(|_| drop(fs_err::remove_file(&beside)))?;
     let length = u64::try_from(stat.st_size).unwrap_or(0);
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-    Ok(ResultFile { path: path.to_owned(), length: Bytes(length), allocated: Bytes(allocated), sha256 })
+    Ok(ResultFile { path, length: Bytes(length), allocated: Bytes(allocated), sha256 })
+}
+
+/// Puts a file at `path`, whatever was there.
+fn place(file: &OwnedFd, path: &Path) -> io::Result<()> {
+    let beside = path.with_file_name(format!(".rowi-{}-{}", std::process::id(), name(path)));
+    rustix::fs::linkat(CWD, own_path(file), CWD, &beside, AtFlags::SYMLINK_FOLLOW)?;
+    fs_err::rename(&beside, path).inspect_err(|_| drop(fs_err::remove_file(&beside)))
 }
 
 /// Replaces a small file at once.

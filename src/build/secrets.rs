@@ -1,5 +1,5 @@
-//! Secrets stay out of the plan, and so out of manifest, seed and cache keys: what a profile writes out is taken from
-//! it and given a name, and what it names must have been given.
+//! Secrets stay out of the plan, and so out of manifest, seed and what `plan` shows: what a profile writes out is taken
+//! from it and given a name; for a build, what it names must have been given.
 
 use std::collections::BTreeMap;
 
@@ -7,72 +7,90 @@ use super::Error;
 use crate::profile::{Profile, Secret};
 
 /// Values by name.
-pub(super) type Secrets = BTreeMap<String, String>;
+pub type Secrets = BTreeMap<String, String>;
 
-/// Takes the values of literal secrets out of `profile`.
+/// Takes the values of literal secrets out of `profile` and adds them to `values`.
+pub(super) fn hide(profile: &mut Profile, values: &mut Secrets) {
+    for (name, secret) in secrets(profile) {
+        if let Secret::Literal(value) = secret {
+            values.insert(name.clone(), std::mem::take(value));
+            *secret = Secret::Named(name);
+        }
+    }
+}
+
+/// Whether every secret that `profile` names has a value that can be a field of passwd(5)'s and NetworkManager's files,
+/// where a line's end would begin something else.
 ///
 /// # Errors
-/// A secret that the profile names was not given, or has a line's end in it.
-pub(super) fn take(profile: &mut Profile, given: &Secrets) -> Result<Secrets, Error> {
-    let mut values = given.clone();
-    for (user, account) in &mut profile.machine.users {
-        hide(account.password_hash.as_mut(), &format!("users.{user}.password_hash"), &mut values)?;
-    }
-    for connection in &mut profile.machine.connections {
-        let name = format!("network.connections.{}.psk", connection.name);
-        hide(connection.psk.as_mut(), &name, &mut values)?;
-    }
-    Ok(values)
-}
-
-/// Values become fields of passwd(5)'s and NetworkManager's files, where a line's end would begin something else.
-fn is_sound(value: &str) -> bool {
-    !value.is_empty() && !value.contains(|c: char| c.is_control()) && !value.starts_with(' ')
-}
-
-fn hide(secret: Option<&mut Secret>, name: &str, values: &mut Secrets) -> Result<(), Error> {
-    let shown = match &secret {
-        Some(Secret::Named(named)) => values.get(named).map(|value| (named.clone(), is_sound(value))),
-        Some(Secret::Literal(value)) => Some((name.to_owned(), is_sound(value))),
-        None => None,
-    };
-    if let Some((name, false)) = shown {
-        return Err(Error::SecretText(name));
-    }
-    match secret {
-        Some(Secret::Named(named)) if !values.contains_key(named) => Err(Error::Secret(named.clone())),
-        Some(secret @ Secret::Literal(_)) => {
-            let Secret::Literal(value) = std::mem::replace(secret, Secret::Named(name.to_owned())) else {
-                unreachable!("matched on the line above")
-            };
-            values.insert(name.to_owned(), value);
-            Ok(())
+/// One that was not given, or whose value cannot be.
+pub(super) fn check(profile: &mut Profile, values: &Secrets) -> Result<(), Error> {
+    for (place, secret) in secrets(profile) {
+        let Secret::Named(name) = secret else { continue };
+        let value = values.get(name).ok_or_else(|| Error::Secret(name.clone()))?;
+        // crypt(5): no hash has a colon, which ends the field.
+        let is_hash = place.ends_with(HASH);
+        if value.is_empty() || value.starts_with(' ') || value.contains(|c: char| c.is_control() || is_hash && c == ':')
+        {
+            return Err(Error::SecretText(name.clone()));
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+const HASH: &str = ".password_hash";
+
+/// All secrets of a profile, by the keys that they stand at.
+fn secrets(profile: &mut Profile) -> Vec<(String, &mut Secret)> {
+    let machine = &mut profile.machine;
+    let users = machine.users.iter_mut().filter_map(|(name, user)| {
+        let secret = user.password_hash.as_mut()?;
+        Some((format!("users.{name}{HASH}"), secret))
+    });
+    let connections = machine.connections.iter_mut().filter_map(|connection| {
+        let name = format!("network.connections.{}.psk", connection.name);
+        Some((name, connection.psk.as_mut()?))
+    });
+    users.chain(connections).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::{Choice, User, load};
 
-    fn hidden(secret: Secret, given: &[(&str, &str)]) -> (Result<(), Error>, Secret, Secrets) {
-        let mut values: Secrets = given.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let mut secret = secret;
-        let done = hide(Some(&mut secret), "users.ann.password_hash", &mut values);
-        (done, secret, values)
+    fn profile(secret: Secret) -> Profile {
+        let choice = Choice {
+            profile: "kubic".into(),
+            distribution: Some("debian-rpm".into()),
+            platform: Some("vm".into()),
+            arch: Some(crate::profile::Arch::X86_64),
+            ..Choice::default()
+        };
+        let mut profile = load(&choice).unwrap().profile;
+        let user = User { password_hash: Some(secret), ..User::default() };
+        profile.machine.users.insert("ann".into(), user);
+        profile
     }
 
     #[test]
-    fn values_leave_the_profile_and_bad_ones_are_refused() {
-        let (done, secret, values) = hidden(Secret::Literal("$6$x".into()), &[]);
-        assert!(done.is_ok());
-        assert_eq!(secret, Secret::Named("users.ann.password_hash".into()));
-        assert_eq!(values["users.ann.password_hash"], "$6$x");
-        assert!(matches!(hidden(Secret::Named("A".into()), &[]).0, Err(Error::Secret(_))));
-        assert!(hidden(Secret::Named("A".into()), &[("A", "x")]).0.is_ok());
-        for bad in ["", "a\nroot::0", " x", "\0"] {
-            assert!(matches!(hidden(Secret::Named("A".into()), &[("A", bad)]).0, Err(Error::SecretText(_))), "{bad:?}");
+    fn literal_values_leave_the_profile() {
+        let mut profile = profile(Secret::Literal("$6$x".into()));
+        let mut values = Secrets::new();
+        hide(&mut profile, &mut values);
+        let name = "users.ann.password_hash";
+        assert_eq!(profile.machine.users["ann"].password_hash, Some(Secret::Named(name.into())));
+        assert_eq!(values[name], "$6$x");
+        assert!(check(&mut profile, &values).is_ok());
+    }
+
+    #[test]
+    fn values_that_are_missing_or_more_than_a_field_are_refused() {
+        let mut profile = profile(Secret::Named("A".into()));
+        assert!(matches!(check(&mut profile, &Secrets::new()), Err(Error::Secret(name)) if name == "A"));
+        for (value, is_good) in [("$6$x", true), ("", false), ("a\nroot::0", false), (" x", false), ("a:b", false)] {
+            let checked = check(&mut profile, &Secrets::from([("A".into(), value.into())]));
+            assert_eq!(checked.is_ok(), is_good, "{value:?}");
         }
     }
 }

@@ -10,8 +10,6 @@ use super::{
 use crate::{
     build,
     lock::{self, Lock, Section},
-    profile,
-    repo::{self, Access},
     report::printable,
 };
 
@@ -28,14 +26,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     let options = args.choice.options(&args.source, global)?;
     let report = screen.report();
-    let loaded = profile::load(&options.choice)?;
+    let (loaded, _) = build::load(&options, &report)?;
     let cache = cache::open(global)?;
     let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
-    if chosen.resolution.to_plan().is_err() {
-        let access = Access::new(&cache, &report).offline(options.offline).keys(&loaded.keys);
-        let fetched = repo::fetch(&chosen.resolution, &chosen.distribution, &access)?;
-        chosen.resolution.pin(&fetched);
-    }
+    chosen.pin(&loaded, &options, &cache, &report)?;
     let path = build::lock_path(&options.choice.profile, &loaded.profile.name);
     let mut lock = Lock::read(&path)?;
     let section = Section::of(&chosen.wish, &chosen.resolution)?;

@@ -9,9 +9,9 @@ use super::{
     table::table,
 };
 use crate::{
-    build, inputs,
-    plan::{self, Plan},
-    profile::{self, Loaded, Origin, Place},
+    build,
+    plan::Plan,
+    profile::{Loaded, Origin, Place},
     report::printable,
     units::Bytes,
 };
@@ -36,17 +36,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     let options = build::Options { locked: args.locked.locked, ..args.choice.options(&args.source, global)? };
     let report = screen.report();
-    let loaded = profile::load(&options.choice)?;
+    let (loaded, _) = build::load(&options, &report)?;
     if let Some(key) = &args.explain {
         return explain(&loaded, key);
     }
-    loaded.warnings.iter().for_each(|warning| report.warn(warning));
     let cache = cache::open(global)?;
-    let chosen = build::choose(&loaded, &options, &cache, &report)?;
-    let packages = build::packages(chosen, &loaded, &options, &cache, &report)?;
-    let inputs = inputs::resolve(&loaded.profile, cache.work())?;
-    let how = plan::Options { epoch: options.epoch.unwrap_or(packages.epoch), strict_scriptlets: false };
-    let plan = plan::plan(&loaded.profile, packages.list, &inputs, how);
+    let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
+    let packages = chosen.pin(&loaded, &options, &cache, &report)?;
+    let plan = build::plan(&options, &loaded, packages, chosen.resolution.epoch(), cache.work())?;
     screen.clear();
     out(&if args.json { json(&plan)? } else { people(&plan, &loaded) })?;
     Ok(ExitCode::SUCCESS)

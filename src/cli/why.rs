@@ -8,7 +8,7 @@ use super::{
     out,
 };
 use crate::{
-    build, profile,
+    build,
     report::printable,
     solve::{Chosen, Resolution},
 };
@@ -29,9 +29,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     let options = build::Options { locked: args.locked.locked, ..args.choice.options(&args.source, global)? };
-    let loaded = profile::load(&options.choice)?;
+    let report = screen.report();
+    let (loaded, _) = build::load(&options, &report)?;
     let cache = cache::open(global)?;
-    let chosen = build::choose(&loaded, &options, &cache, &screen.report())?;
+    let chosen = build::choose(&loaded, &options, &cache, &report)?;
     screen.clear();
     out(&way(&chosen.resolution, &args.name)?)?;
     Ok(ExitCode::SUCCESS)
