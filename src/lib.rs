@@ -28,7 +28,8 @@
 //!
 //! [`build`] joins them in two halves. The outer half is everything up to the plan, in the caller's process. The
 //! inner half is this program again, in namespaces where it is root over a work folder and nothing else
-//! ([`sandbox`]); it sees the plan, the package files and open files for the results.
+//! ([`sandbox`]); it sees the plan, the package files and open files for the results. One stage is cached: the initrds,
+//! which it is lent by name and hands out again; what was lent is the same bytes as what would be made.
 //!
 //! # Invariants
 //!

@@ -5,13 +5,14 @@
 
 use std::{
     io::{self, Write},
+    os::fd::OwnedFd,
     path::Path,
     process::ExitCode,
     sync::Mutex,
     time::{Duration, Instant},
 };
 
-use super::job::{INPUTS, Job, Line, Made, PACKAGES};
+use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES};
 use crate::{
     disk, image,
     report::{Event, Exit, Explain, Report},
@@ -96,16 +97,28 @@ fn build(inside: Inside) -> Result<Made, Failure> {
     let report = report();
     let plan = &job.plan;
     let assembled = assemble(&job, &mut server, &report)?;
-    let secrets = &job.secrets;
-    let system = system::finish(plan, secrets, Path::new(INPUTS), &assembled, Path::new(ROOT), &mut server, &report)?;
+    let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
+    let system = system::finish(plan, &job.secrets, folders, &assembled, &mut server, &report)?;
     drop(server);
+    let initrds = hand_out(kept.next(), &system.initrds).map_err(host("keep the initrds"))?;
     report.stage("write");
     let disk = disk::lay_out(&system.contents, plan, Path::new(SPOOL), &report)?;
     for (format, file) in plan.outputs.iter().zip(kept) {
         let file = fs_err::File::from_parts(file.into(), format.as_str());
         image::write_to(&disk, *format, &file, format.as_str(), &report).map_err(host("write the image"))?;
     }
-    Ok(made(&assembled, system.version))
+    Ok(Made { initrds, ..made(&assembled, system.version) })
+}
+
+/// Writes the initrds that were made, one after the other, for the other half to keep.
+fn hand_out(file: Option<OwnedFd>, initrds: &[system::Initrd]) -> io::Result<Vec<(String, u64)>> {
+    let mut file = std::fs::File::from(file.ok_or(io::ErrorKind::InvalidInput)?);
+    let mut made = Vec::new();
+    for initrd in initrds.iter().filter(|initrd| !initrd.found) {
+        let Some(content) = &initrd.content else { continue };
+        made.push((initrd.name.clone(), io::copy(&mut content.open()?, &mut file)?));
+    }
+    Ok(made)
 }
 
 fn assemble(job: &Job, server: &mut Server, report: &Report) -> Result<Assembled, root::Error> {
@@ -142,6 +155,7 @@ fn made(assembled: &Assembled, version: String) -> Made {
         allowed_failures: allowed.into_iter().map(shown).collect(),
         failures: failures.into_iter().map(shown).collect(),
         files: assembled.files,
+        initrds: Vec::new(),
     }
 }
 

@@ -14,7 +14,11 @@ pub(super) const PACKAGES: &str = "packages";
 /// Folder of the user's files below the work folder, by SHA-256.
 pub(super) const INPUTS: &str = "inputs";
 
-/// What the inner half is to do. Its descriptors are this job, then one open file for each output of the plan.
+/// Folder of earlier builds' initrds below the work folder, by name.
+pub(super) const INITRDS: &str = "initrds";
+
+/// What the inner half is to do. Its descriptors are this job, a file for the initrds that it makes, then one open file
+/// for each output of the plan.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) plan: Plan,
@@ -57,4 +61,6 @@ pub(super) struct Made {
     pub(super) failures: Vec<String>,
     /// Files of the root.
     pub(super) files: u64,
+    /// The initrds in the file that was handed in, in their order: name and length in bytes.
+    pub(super) initrds: Vec<(String, u64)>,
 }

@@ -12,6 +12,7 @@
 
 mod choose;
 mod error;
+mod initrds;
 pub mod inside;
 mod job;
 mod outside;
@@ -84,7 +85,9 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     let plan = plan(options, &loaded, packages.list, packages.epoch, &work.inputs())?;
     let results = results::Files::create(&options.output, &plan)?;
     let job = job::Job { plan, keys: packages.keys, jobs: options.jobs, secrets };
-    let made = outside::run(&job, &packages.files, &results, &work, &means, report)?;
+    let initrds = initrds::Initrds::open(&cache, &job)?;
+    let made = outside::run(&job, &packages.files, &results, &initrds, &work, &means, report)?;
+    initrds.keep(&cache, &made.initrds)?;
     if !options.no_verify {
         report.stage("verify");
         verify_first(&results)?;

@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     Chosen, Error, Options,
+    initrds::Initrds,
     inside::BUILD,
-    job::{INPUTS, Job, Line, Made, PACKAGES},
+    job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES},
     results::Files,
 };
 use crate::{
@@ -49,7 +50,7 @@ impl Work {
         }
         let handle = fs_err::File::open(&path).map_err(failed)?;
         let work = Self { path, handle, means: means.clone(), _holder: holder };
-        for below in [PACKAGES, INPUTS] {
+        for below in [PACKAGES, INPUTS, INITRDS] {
             fs_err::create_dir(work.path.join(below)).map_err(failed)?;
         }
         Ok(work)
@@ -60,13 +61,13 @@ impl Work {
         self.path.join(INPUTS)
     }
 
-    /// Puts package files in, as links where that is possible.
-    fn take_packages(&self, files: &[PathBuf]) -> io::Result<()> {
-        for (at, file) in files.iter().enumerate() {
-            let to = self.path.join(PACKAGES).join(at.to_string());
-            if fs_err::hard_link(file, &to).is_err() {
-                fs_err::copy(file, &to)?;
-            }
+    /// Puts package files and finished initrds in.
+    fn take(&self, packages: &[PathBuf], initrds: &Initrds) -> io::Result<()> {
+        for (at, file) in packages.iter().enumerate() {
+            lend(file, &self.path.join(PACKAGES).join(at.to_string()))?;
+        }
+        for (name, file) in initrds.found() {
+            lend(file, &self.path.join(INITRDS).join(name))?;
         }
         Ok(())
     }
@@ -74,7 +75,7 @@ impl Work {
     /// The inner half's root may pass the folders that are ours, and read what is in them.
     fn open_up(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        for below in [PACKAGES, INPUTS] {
+        for below in [PACKAGES, INPUTS, INITRDS] {
             fs_err::set_permissions(self.path.join(below), PermissionsExt::from_mode(0o755))?;
         }
         Ok(())
@@ -88,6 +89,11 @@ impl Drop for Work {
             let _ = fs_err::remove_dir(&self.path);
         }
     }
+}
+
+/// A file of the cache at another place: a link where that is possible.
+fn lend(file: &Path, to: &Path) -> io::Result<()> {
+    fs_err::hard_link(file, to).or_else(|_| fs_err::copy(file, to).map(drop))
 }
 
 /// Removes the work folders of builds that were killed; the sandbox is asked only where files of mapped users lie.
@@ -137,16 +143,17 @@ pub(super) fn run(
     job: &Job,
     files: &[PathBuf],
     results: &Files,
+    initrds: &Initrds,
     work: &Work,
     means: &Means,
     report: &Report,
 ) -> Result<Made, Error> {
     let failed = |source| Error::Work { source };
-    work.take_packages(files).map_err(failed)?;
+    work.take(files, initrds).map_err(failed)?;
     work.open_up().map_err(failed)?;
     sandbox::give(means, work.handle.as_fd())?;
     let job = in_memory(job).map_err(failed)?;
-    let mut kept: Vec<BorrowedFd<'_>> = vec![job.as_fd()];
+    let mut kept: Vec<BorrowedFd<'_>> = vec![job.as_fd(), initrds.file()];
     kept.extend(results.descriptors());
     let mut end = None;
     let heard = |line: &str| match serde_json::from_str(line) {

@@ -1,6 +1,10 @@
 //! SHA-256 as a value.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    io::{self, Read},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -19,6 +23,21 @@ impl Digest {
     /// Of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Of everything that `reader` gives.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn read(mut reader: impl Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(Self::finish(hasher)),
+                length => hasher.update(&buffer[..length]),
+            }
+        }
     }
 
     /// What a hasher has come to.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::Permissions,
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -138,7 +138,7 @@ impl Cache {
 
     /// Reads an object whole; remembers it when it is sound and removes it when it is not.
     fn check(&self, digest: Digest, path: &Path, seen: Seen) -> Result<bool, Error> {
-        let found = hash(path).map_err(|source| self.failed(source))?;
+        let found = fs_err::File::open(path).and_then(Digest::read).map_err(|source| self.failed(source))?;
         if found != digest {
             self.drop_object(digest, path)?;
             return Ok(false);
@@ -222,17 +222,5 @@ fn look(path: &Path) -> io::Result<Option<Seen>> {
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-fn hash(path: &Path) -> io::Result<Digest> {
-    let mut file = fs_err::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest::finish(hasher)),
-            n => hasher.update(&buffer[..n]),
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! 5b. What makes the installed packages the system that was asked for.
 //!
 //! ```text
-//! scan ─→ configure: changes ─→ apply on disk ─→ programs of the root: presets, initrd, GRUB
-//!                                                   └→ scan, normalise ─→ finish: changes ─→ Contents
+//! scan ─→ configure: changes ─→ apply on disk ─→ programs of the root: presets, GRUB, initrds
+//!                                                   └→ scan, normalise ─→ last: changes ─→ Contents
 //! ```
 //!
 //! Each file is one concern, a function from the plan and the tree to [`Change`]s. What programs of the root must see
@@ -30,6 +30,7 @@ use std::{collections::BTreeMap, path::Path};
 
 pub use change::Change;
 pub use error::Error;
+pub use initrd::Initrd;
 
 use crate::{
     disk::Contents,
@@ -48,25 +49,37 @@ pub struct System {
     pub contents: Contents,
     /// The version in the results' names.
     pub version: String,
+    /// The initrds that are in it.
+    pub initrds: Vec<Initrd>,
+}
+
+/// Folders that the stage works in.
+#[derive(Clone, Copy, Debug)]
+pub struct Folders<'a> {
+    /// The root.
+    pub root: &'a Path,
+    /// The user's files by SHA-256.
+    pub inputs: &'a Path,
+    /// Initrds of earlier builds, by [`Initrd::name`].
+    pub initrds: &'a Path,
 }
 
 /// Values of secrets that the plan names.
 pub type Secrets = BTreeMap<String, String>;
 
 /// Makes what was installed the system of the plan. Runs inside the sandbox's namespace, after [`root::assemble`].
-/// `inputs` is the folder of the user's files by SHA-256.
 ///
 /// # Errors
 /// A program of the root fails, something that the plan needs is not in the root, or the system refuses something.
 pub fn finish(
     plan: &Plan,
     secrets: &Secrets,
-    inputs: &Path,
+    folders: Folders<'_>,
     assembled: &Assembled,
-    root: &Path,
     runner: &mut dyn Runner,
     report: &Report,
 ) -> Result<System, Error> {
+    let Folders { root, inputs, initrds } = folders;
     let mut programs = programs::Programs { plan, inputs, runner, report };
     programs.scripts(ScriptTime::Packages)?;
     report.stage("configure");
@@ -76,18 +89,37 @@ pub fn finish(
     programs.presets()?;
     programs.scripts(ScriptTime::Last)?;
     report.stage("initrd");
-    programs.initrds(&tree)?;
     let bios = programs.bios_core(&tree)?;
-    let mut tree = scan(root)?;
-    root::normalise(&mut tree, plan.epoch);
-    assembled.restore_devices(&mut tree);
-    initrd::compress(&mut tree, plan)?;
+    let mut tree = finished(root, plan, assembled)?;
+    let mut initrds = wanted(&tree, initrds)?;
+    programs.initrds(&initrds)?;
+    if initrds.iter().any(|initrd| !initrd.found) {
+        tree = finished(root, plan, assembled)?;
+    }
+    initrd::place(&mut tree, plan, &mut initrds)?;
     let changes = last(plan, &tree);
     apply_to_tree(&mut tree, changes, time(plan));
     let bios = bios.map(|core| grub::bios(&tree, plan, &core)).transpose()?;
     let contents = Contents { esp: grub::esp(plan, &tree), bios, tree };
     let version = identity::version(plan, &contents.tree);
-    Ok(System { contents, version })
+    Ok(System { contents, version, initrds })
+}
+
+/// The root without what differs between two runs.
+fn finished(root: &Path, plan: &Plan, assembled: &Assembled) -> Result<Tree, Error> {
+    let mut tree = scan(root)?;
+    root::normalise(&mut tree, plan.epoch);
+    assembled.restore_devices(&mut tree);
+    Ok(tree)
+}
+
+/// One initrd for each kernel of the tree, with what was found of them.
+fn wanted(tree: &Tree, found: &Path) -> Result<Vec<Initrd>, Error> {
+    let versions = kernels(tree);
+    if versions.is_empty() {
+        return Err(Error::Missing { what: "kernel".into(), hint: "add role `kernel` to the profile's `packages`" });
+    }
+    initrd::look(found, tree, versions).map_err(|source| Error::Io { what: "look for a finished initrd", source })
 }
 
 fn scan(root: &Path) -> Result<Tree, Error> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Error, grub, initrd, kernels, path_of};
+use super::{Error, Initrd, grub, initrd, path_of};
 use crate::{
     plan::{InputScript, Plan},
     profile::{Loader, ScriptTime},
@@ -45,35 +45,36 @@ impl Programs<'_> {
             .map_err(|source| Error::Io { what: "read a script of the profile's", source })
     }
 
-    /// One initrd for each kernel, for any machine. Device nodes and compression are `initrd`'s.
-    pub(super) fn initrds(&mut self, tree: &Tree) -> Result<(), Error> {
-        let versions = kernels(tree);
-        if versions.is_empty() {
-            return Err(Error::Missing {
-                what: "kernel".into(),
-                hint: "add role `kernel` to the profile's `packages`",
-            });
-        }
-        for version in versions {
-            self.report.progress(0, 0, version.clone());
-            let path = initrd::path(self.plan, &version);
-            let mut argv = vec![
-                "dracut",
-                "--force",
-                "--quiet",
-                "--reproducible",
-                "--no-hostonly",
-                "--no-hostonly-cmdline",
-                "--no-compress",
-            ];
-            let drivers = self.plan.boot.initrd_drivers.join(" ");
-            if !drivers.is_empty() {
-                argv.extend(["--add-drivers", &drivers]);
+    /// Makes the initrds that were not found, each for any machine. Device nodes and compression are `initrd`'s.
+    pub(super) fn initrds(&mut self, initrds: &[Initrd]) -> Result<(), Error> {
+        for initrd in initrds {
+            if initrd.found {
+                self.report.note(format!("the initrd of {} is taken from the cache", initrd.version));
+                continue;
             }
-            argv.extend(["--kver", &version, &path]);
-            self.run(&format!("make the initrd of {version}"), &argv)?;
+            self.report.progress(0, 0, initrd.version.clone());
+            self.dracut(&initrd.version)?;
         }
         Ok(())
+    }
+
+    fn dracut(&mut self, version: &str) -> Result<(), Error> {
+        let path = initrd::path(self.plan, version);
+        let mut argv = vec![
+            "dracut",
+            "--force",
+            "--quiet",
+            "--reproducible",
+            "--no-hostonly",
+            "--no-hostonly-cmdline",
+            "--no-compress",
+        ];
+        let drivers = self.plan.boot.initrd_drivers.join(" ");
+        if !drivers.is_empty() {
+            argv.extend(["--add-drivers", &drivers]);
+        }
+        argv.extend(["--kver", version, &path]);
+        self.run(&format!("make the initrd of {version}"), &argv)
     }
 
     /// GRUB's core image, where the plan boots by BIOS; its path, which is grub-install's.

@@ -146,6 +146,30 @@ fn a_user_builds_the_bytes_that_root_builds() {
     assert_eq!((bench.left(Who::Root), bench.left(Who::User)), (0, 0));
 }
 
+/// An initrd that an earlier build made is taken over where only the host's name differs, and the image is the one that
+/// an empty cache gives.
+#[test]
+fn an_initrd_from_the_cache_is_the_one_that_would_be_made() {
+    let (Some(bench), Some(_)) = (&*BENCH, &*KUBIC) else { return };
+    let common = bench.arguments("kubic");
+    let build = |output: &str, more: &[&str]| {
+        let mut args = vec!["build", "--format", "qcow2", "--set", "hostname=other", "--output", output];
+        args.extend(common.iter().map(String::as_str));
+        args.extend(more);
+        let built = bench.command(Who::Root, &args).output().unwrap();
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert!(built.status.success(), "{said}");
+        let stdout = String::from_utf8_lossy(&built.stdout).into_owned();
+        let path = stdout.split_whitespace().find(|word| word.ends_with(".qcow2")).expect("a path");
+        (PathBuf::from(path), said)
+    };
+    let (warm, said) = build("warm", &[]);
+    assert!(said.contains("is taken from the cache"), "{said}");
+    let (cold, said) = build("cold", &["--cache", "empty-cache"]);
+    assert!(!said.contains("is taken from the cache"), "{said}");
+    run("cmp", &[text(&warm), text(&cold)]);
+}
+
 /// Where two disks differ first.
 fn differences(one: &Path, other: &Path) -> String {
     let output =

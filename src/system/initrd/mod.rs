@@ -3,10 +3,15 @@
 //! dracut writes it plain and without nodes, which only some builds may make: here come five nodes before it, and zstd
 //! around it with fixed parameters, so that root's and a user's are the same bytes (`ENGINEERING` II.13).
 
-use super::{Change, Error, content, kernels, path_of, put_text};
+mod shelf;
+
+pub use shelf::Initrd;
+pub(super) use shelf::look;
+
+use super::{Change, Error, content, path_of, put_text, time};
 use crate::{
     plan::Plan,
-    tree::{Content, Kind, RelPath, Tree},
+    tree::{Content, Node, Tree},
 };
 
 /// zstd level: twice as fast to make as 19 and 5 % larger.
@@ -32,24 +37,29 @@ pub(super) fn path(plan: &Plan, version: &str) -> String {
     path_of(plan, "initrd", "/boot/initrd-{version}").replace("{version}", version)
 }
 
-/// Compresses every initrd of the tree.
-pub(super) fn compress(tree: &mut Tree, plan: &Plan) -> Result<(), Error> {
-    for version in kernels(tree) {
-        let path = path(plan, &version);
-        let missing = || Error::Missing { what: path.clone(), hint: "dracut wrote no initrd: see its output" };
-        let failed = |source| Error::Io { what: "compress the initrd", source };
-        let plain = content(tree, &path).ok_or_else(missing)?.read().map_err(failed)?;
-        let packed = zstd::bulk::compress(&plain, LEVEL).map_err(failed)?;
-        let mut bytes = nodes(plan.epoch.0);
-        bytes.extend(packed);
-        let at = RelPath::new(&path).map_err(|error| failed(std::io::Error::other(error)))?;
-        if let Some(node) = tree.get_mut(&at) {
-            node.kind = Kind::File { content: Content::from(bytes), link: None };
-            node.mtime = super::time(plan);
-            node.mode = 0o600;
-        }
+/// Puts every initrd into the tree: one that was found as it is, another compressed from what dracut wrote.
+pub(super) fn place(tree: &mut Tree, plan: &Plan, initrds: &mut [Initrd]) -> Result<(), Error> {
+    for initrd in initrds {
+        let path = path(plan, &initrd.version);
+        let content = match &initrd.content {
+            Some(found) => found.clone(),
+            None => compressed(tree, plan, path.clone())?,
+        };
+        tree.insert(super::at(&path), Node::file(content.clone(), 0o600, time(plan)));
+        initrd.content = Some(content);
     }
     Ok(())
+}
+
+fn compressed(tree: &Tree, plan: &Plan, path: String) -> Result<Content, Error> {
+    let failed = |source| Error::Io { what: "compress the initrd", source };
+    let Some(plain) = content(tree, &path) else {
+        return Err(Error::Missing { what: path, hint: "dracut wrote no initrd: see its output" });
+    };
+    let packed = zstd::bulk::compress(&plain.read().map_err(failed)?, LEVEL).map_err(failed)?;
+    let mut bytes = nodes(plan.epoch.0);
+    bytes.extend(packed);
+    Ok(bytes.into())
 }
 
 /// A cpio archive with `/dev` and what is in it, padded to what the kernel takes between two archives
