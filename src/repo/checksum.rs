@@ -2,111 +2,21 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
+use crate::{
+    cache::Digest,
+    rpm::digest::{Algorithm, Hasher},
+};
 
-use crate::cache::Digest;
-
-/// The functions that rpm-md names. MD5 is not among them: a file that only it vouches for is not checked at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Algorithm {
-    /// `sha` or `sha1`: old repositories; finds damage, and second preimages of it are not known.
-    Sha1,
-    /// `sha224`.
-    Sha224,
-    /// `sha256`: what all current tools write.
-    Sha256,
-    /// `sha384`.
-    Sha384,
-    /// `sha512`.
-    Sha512,
-}
-
-impl Algorithm {
-    /// From the `type` attribute.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "sha" | "sha1" => Self::Sha1,
-            "sha224" => Self::Sha224,
-            "sha256" => Self::Sha256,
-            "sha384" => Self::Sha384,
-            "sha512" => Self::Sha512,
-            _ => return None,
-        })
-    }
-
-    /// The name in metadata.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sha1 => "sha1",
-            Self::Sha224 => "sha224",
-            Self::Sha256 => "sha256",
-            Self::Sha384 => "sha384",
-            Self::Sha512 => "sha512",
-        }
-    }
-
-    fn digits(self) -> usize {
-        match self {
-            Self::Sha1 => 40,
-            Self::Sha224 => 56,
-            Self::Sha256 => 64,
-            Self::Sha384 => 96,
-            Self::Sha512 => 128,
-        }
-    }
-
-    /// A running checksum.
-    pub fn hasher(self) -> Hasher {
-        match self {
-            Self::Sha1 => Hasher::Sha1(sha1::Sha1::new()),
-            Self::Sha224 => Hasher::Sha224(Sha224::new()),
-            Self::Sha256 => Hasher::Sha256(Sha256::new()),
-            Self::Sha384 => Hasher::Sha384(Sha384::new()),
-            Self::Sha512 => Hasher::Sha512(Sha512::new()),
-        }
-    }
-}
-
-/// A checksum that is being computed.
-#[derive(Clone, Debug)]
-pub enum Hasher {
-    /// See [`Algorithm::Sha1`].
-    Sha1(sha1::Sha1),
-    /// See [`Algorithm::Sha224`].
-    Sha224(Sha224),
-    /// See [`Algorithm::Sha256`].
-    Sha256(Sha256),
-    /// See [`Algorithm::Sha384`].
-    Sha384(Sha384),
-    /// See [`Algorithm::Sha512`].
-    Sha512(Sha512),
-}
-
-impl Hasher {
-    /// Takes more bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha1(hasher) => hasher.update(bytes),
-            Self::Sha224(hasher) => hasher.update(bytes),
-            Self::Sha256(hasher) => hasher.update(bytes),
-            Self::Sha384(hasher) => hasher.update(bytes),
-            Self::Sha512(hasher) => hasher.update(bytes),
-        }
-    }
-
-    /// The checksum.
-    pub fn finish(self) -> Checksum {
-        let (algorithm, bytes) = match self {
-            Self::Sha1(hasher) => (Algorithm::Sha1, hasher.finalize().to_vec()),
-            Self::Sha224(hasher) => (Algorithm::Sha224, hasher.finalize().to_vec()),
-            Self::Sha256(hasher) => (Algorithm::Sha256, hasher.finalize().to_vec()),
-            Self::Sha384(hasher) => (Algorithm::Sha384, hasher.finalize().to_vec()),
-            Self::Sha512(hasher) => (Algorithm::Sha512, hasher.finalize().to_vec()),
-        };
-        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Checksum { algorithm, hex: hex.into_boxed_str() }
-    }
-}
+/// The functions by the names in metadata. MD5 is not among them: a file that only it vouches for is not checked at
+/// all. `sha` is SHA-1 in old repositories: it finds damage, and second preimages of it are not known.
+const NAMES: [(&str, Algorithm); 6] = [
+    ("sha1", Algorithm::Sha1),
+    ("sha", Algorithm::Sha1),
+    ("sha224", Algorithm::Sha224),
+    ("sha256", Algorithm::Sha256),
+    ("sha384", Algorithm::Sha384),
+    ("sha512", Algorithm::Sha512),
+];
 
 /// A checksum of a certain kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,15 +28,21 @@ pub struct Checksum {
 impl Checksum {
     /// From a type and its hexadecimal digits; nothing when the type is unknown or the digits are not right.
     pub fn parse(algorithm: &str, hex: &str) -> Option<Self> {
-        let algorithm = Algorithm::from_name(algorithm)?;
+        let (_, algorithm) = *NAMES.iter().find(|(name, _)| *name == algorithm)?;
         let hex = hex.trim().to_ascii_lowercase();
-        let sound = hex.len() == algorithm.digits() && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let sound = hex.len() == algorithm.hex_len() && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
         sound.then(|| Self { algorithm, hex: hex.into_boxed_str() })
     }
 
-    /// Its function.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    /// For the bytes that are to have it.
+    pub fn hasher(&self) -> Hasher {
+        self.algorithm.hasher()
+    }
+
+    /// What the hasher of this one has come to.
+    #[must_use]
+    pub fn found(&self, hasher: Hasher) -> Self {
+        Self { algorithm: self.algorithm, hex: hasher.finish().into_boxed_str() }
     }
 
     /// Lower-case hexadecimal digits.
@@ -148,7 +64,8 @@ impl From<Digest> for Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm.as_str(), self.hex)
+        let name = NAMES.iter().find(|(_, algorithm)| *algorithm == self.algorithm).map_or("", |(name, _)| name);
+        write!(f, "{name}:{}", self.hex)
     }
 }
 
@@ -164,10 +81,10 @@ mod tests {
             ("sha256", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"),
         ] {
             let checksum = Checksum::parse(name, hex).unwrap();
-            let mut hasher = checksum.algorithm().hasher();
+            let mut hasher = checksum.hasher();
             hasher.update(b"hel");
             hasher.update(b"lo");
-            assert_eq!(hasher.finish(), checksum);
+            assert_eq!(checksum.found(hasher), checksum);
         }
     }
 

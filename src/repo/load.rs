@@ -313,14 +313,14 @@ impl Access<'_> {
         }
         let stored = self.transport.get(wanted, |from| {
             let mut writer = self.cache.writer(kind, limit).map_err(Error::from)?;
-            let mut hasher = checksum.algorithm().hasher();
+            let mut hasher = checksum.hasher();
             read_all(from, &url, size, limit, |part| {
                 hasher.update(part);
                 writer.write(part)?;
                 moved(part.len() as u64);
                 Ok(())
             })?;
-            let found = hasher.finish();
+            let found = checksum.found(hasher);
             if found != *checksum {
                 return Err(mismatch(&url, Mismatch { expected: checksum.clone(), found }));
             }

@@ -23,7 +23,7 @@ mod transport;
 mod xml;
 
 pub use address::without_user;
-pub use checksum::{Algorithm, Checksum, Hasher};
+pub use checksum::Checksum;
 pub use error::{Error, Mismatch, Refusal};
 pub use fetch::{Fetched, fetch, trusted_keys};
 pub use load::{complete, load};

@@ -1,11 +1,11 @@
-//! Digests by the numbers that headers use for their algorithms.
+//! Digests, and the numbers that headers use for their algorithms.
 
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 
 /// A digest algorithm; the numbers are OpenPGP's (RFC 9580, 9.5), which rpm uses in `FILEDIGESTALGO`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// 1: file digests of packages made before rpm 4.6.
     Md5,

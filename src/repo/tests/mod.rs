@@ -406,11 +406,7 @@ fn file_lists_are_read_when_asked() {
     let repomd = fs_err::read_to_string(folder.join("repodata/repomd.xml")).unwrap();
     let data = format!(
         "<data type='filelists'><checksum type='sha512'>{}</checksum><location href='repodata/filelists.xml'/></data></repomd>",
-        {
-            let mut hasher = Algorithm::Sha512.hasher();
-            hasher.update(lists.as_bytes());
-            hasher.finish().hex().to_owned()
-        }
+        crate::rpm::digest::Algorithm::Sha512.hex([lists.as_bytes()])
     );
     fs_err::write(folder.join("repodata/repomd.xml"), repomd.replace("</repomd>", &data)).unwrap();
     let distribution = unsigned(&format!("dir:{}", folder.display()));
