@@ -49,6 +49,14 @@ pub(super) fn credentials(checks: &[Check], folder: &Path) -> io::Result<Vec<Str
         .collect()
 }
 
+/// Credentials that make root's shell of the serial console (agetty(8), login(1), util-linux 2.40 or later, imported by
+/// `serial-getty@.service` of systemd 256 or later).
+pub(super) fn console_login() -> impl Iterator<Item = String> {
+    ["agetty.autologin=root", "login.noauth=yes"]
+        .map(|it| format!("type=11,value=io.systemd.credential:{it}"))
+        .into_iter()
+}
+
 /// The credential that lets a key's owner in as root (systemd.system-credentials(7), `ssh.authorized_keys.root`).
 pub(super) fn ssh_key(key: &str) -> String {
     let key: String = key.chars().filter(|c| !c.is_control()).collect();

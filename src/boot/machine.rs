@@ -77,6 +77,7 @@ mod tests {
             network: false,
             timeout: Duration::ZERO,
             ssh_key: None,
+            console_login: false,
             log: Some("/log".into()),
         };
         let parts = Parts {

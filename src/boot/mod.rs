@@ -55,6 +55,8 @@ pub struct Options {
     pub timeout: Duration,
     /// A public key that root is let in with.
     pub ssh_key: Option<String>,
+    /// Whether the console is root's without a password, in [`run`].
+    pub console_login: bool,
     /// Where the console's log goes; nothing: to the terminal.
     pub log: Option<PathBuf>,
 }
@@ -123,13 +125,26 @@ pub fn run(options: &Options, report: &Report) -> Result<(), Error> {
         firmware: firmware::prepare(options.firmware, folder.path())?,
         port: free_port(),
         answers: None,
-        credentials: options.ssh_key.iter().map(|key| channel::ssh_key(key)).collect(),
+        credentials: ways_in(options).collect(),
     };
-    if let Some(port) = parts.port {
-        report.note(format!("ssh -p {port} root@localhost · leave: Ctrl-A X"));
-    }
+    report.note(welcome(options, parts.port));
     exec::attach(&QEMU, &machine::arguments(options, &parts))?;
     Ok(())
+}
+
+/// What lets a person in that the image itself may not let in.
+fn ways_in(options: &Options) -> impl Iterator<Item = String> {
+    let console = options.console_login.then(channel::console_login).into_iter().flatten();
+    console.chain(options.ssh_key.iter().map(|key| channel::ssh_key(key)))
+}
+
+fn welcome(options: &Options, port: Option<u16>) -> String {
+    let console = if options.console_login { "this console logs in as root" } else { "log in as the image lets you" };
+    let ssh = match port.filter(|_| options.ssh_key.is_some()) {
+        Some(port) => format!("ssh -p {port} root@localhost"),
+        None => "no public key in `~/.ssh`, so no ssh (`--ssh-key FILE` names one)".to_owned(),
+    };
+    format!("{console} · {ssh} · leave: Ctrl-A X")
 }
 
 /// Boots a machine once and asks what `checks` ask.

@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// Let the owner of this public key in as root; otherwise the first of `~/.ssh/id_*.pub`
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     ssh_key: Option<PathBuf>,
+    /// Let nobody in but whom the image lets in: without it the console is root's, and the key's owner is
+    #[arg(long, conflicts_with_all = ["check", "ssh_key"])]
+    no_login: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -72,12 +75,13 @@ pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
         network: args.network,
         timeout: Duration::from_secs(args.timeout),
         ssh_key: None,
+        console_login: !args.no_login,
         log: None,
     };
     if args.check {
         return check(args, &options, plan.as_ref(), screen);
     }
-    let ssh_key = public_key(args.ssh_key.as_deref())?;
+    let ssh_key = if args.no_login { None } else { public_key(args.ssh_key.as_deref())? };
     boot::run(&Options { ssh_key, ..options }, &screen.report())?;
     Ok(ExitCode::SUCCESS)
 }

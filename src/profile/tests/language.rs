@@ -86,7 +86,8 @@ fn two_parents_in_order_and_each_once() {
     choice.set = vec!["kernel_arguments=[debug]".into()];
     let profile = loaded(&choice).profile;
     assert_eq!((profile.machine.keymap.as_str(), profile.machine.timezone.as_str()), ("jp", "Asia/Tokyo"));
-    let arguments = ["ignition.platform.id=qemu", "a", "b", "quiet", "security=selinux", "selinux=1", "debug"];
+    let inherited = ["ignition.platform.id=qemu", "quiet", "systemd.show_status=yes"];
+    let arguments = [&inherited[..], &["a", "b", "security=selinux", "selinux=1", "debug"]].concat();
     assert_eq!(profile.boot.arguments, arguments);
     let checks = profile.checks.iter().filter(|check| check.name == "no failed unit").count();
     assert_eq!(checks, 1);

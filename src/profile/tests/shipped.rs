@@ -61,7 +61,8 @@ fn kubic_from_opensuse_is_a_node() {
     assert_eq!(by_role("container.cri-o"), ["cri-o", "cri-o-kubeadm-criconfig"]);
     assert_eq!(profile.packages.forbid[0].what, "docker");
     assert_eq!(profile.machine.selinux, Selinux::Enforcing);
-    assert_eq!(profile.boot.arguments, ["ignition.platform.id=qemu", "security=selinux", "selinux=1"]);
+    let arguments = ["ignition.platform.id=qemu", "quiet", "systemd.show_status=yes", "security=selinux", "selinux=1"];
+    assert_eq!(profile.boot.arguments, arguments);
     assert!(profile.machine.first_boot.wizard && profile.distribution.absent.is_empty());
     let repositories = &profile.distribution.repositories;
     let builds: Vec<bool> = repositories.iter().map(|repository| repository.build).collect();
