@@ -60,6 +60,8 @@ pub enum Error {
     Room {
         /// Where.
         folder: PathBuf,
+        /// What chooses another place.
+        option: &'static str,
         /// Estimated.
         need: Bytes,
         /// Free.
@@ -82,7 +84,7 @@ pub enum Error {
         diagnostics: Vec<Diagnostic>,
     },
     /// The finished image breaks promises; it is not kept.
-    #[error("the image breaks {} promises of its layout", .0.len())]
+    #[error("the image breaks {} of its layout's promises", .0.len())]
     Findings(Vec<verify::Finding>),
 }
 
@@ -134,9 +136,12 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Secret(name) => vec![format!("`--secret {name}=env:VARIABLE` or `--secret {name}=file:PATH`")],
-            Self::Room { .. } => vec!["make room, or choose another place with `--work-dir`".into()],
+            Self::Room { option, .. } => vec![format!("make room, or choose another place with `{option}`")],
             Self::Work { source } if cache::is_full(source) => {
                 vec!["make room, or choose another place with `--work-dir`".into()]
+            }
+            Self::Output { source, .. } if cache::is_full(source) => {
+                vec!["make room, or choose another place with `--output`".into()]
             }
             Self::Output { .. } => vec!["choose another folder with `--output`".into()],
             _ => Vec::new(),

@@ -14,8 +14,9 @@ use std::{
 
 use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES};
 use crate::{
+    cache::is_full,
     disk, image,
-    report::{Event, Exit, Explain, Report},
+    report::{Diagnostic, Event, Exit, Explain, Report},
     root::{self, Assembled},
     rpm::signature::Keyring,
     sandbox::{Inside, Server},
@@ -54,13 +55,29 @@ pub fn main(inside: Inside) -> ExitCode {
 /// An error on its way out of the sandbox.
 struct Failure {
     exit: Exit,
-    diagnostics: Vec<crate::report::Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
-impl<E: Explain> From<E> for Failure {
+impl<E: Explain + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { exit: error.exit(), diagnostics: error.diagnostics() }
+        let (exit, mut diagnostics) = (error.exit(), error.diagnostics());
+        if is_out_of_room(&error) || diagnostics.iter().any(says_no_room) {
+            let hint = "make room, or choose other places with `--output` and `--work-dir`";
+            diagnostics.iter_mut().for_each(|it| it.hints = vec![hint.into()]);
+            return Self { exit: Exit::Host, diagnostics };
+        }
+        Self { exit, diagnostics }
     }
+}
+
+/// Whether the disk was full at the bottom of it.
+fn is_out_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let of_system = |error: &(dyn std::error::Error + 'static)| error.downcast_ref::<io::Error>().is_some_and(is_full);
+    let of_database = |error: &(dyn std::error::Error + 'static)| {
+        let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        code == Some(rusqlite::ErrorCode::DiskFull)
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(|error| of_system(error) || of_database(error))
 }
 
 /// What the system refused of the inner half's own.
@@ -80,6 +97,12 @@ impl Explain for Host {
 /// Marks an error of the system's with what was to be done.
 fn host(what: &'static str) -> impl Fn(io::Error) -> Host {
     move |source| Host { what, source }
+}
+
+/// Whether a program in the root says so: its language is constant, and glibc's words for ENOSPC are these.
+fn says_no_room(diagnostic: &Diagnostic) -> bool {
+    let mut lines = std::iter::once(&diagnostic.message).chain(&diagnostic.because);
+    lines.any(|line| line.contains("No space left on device"))
 }
 
 fn build(inside: Inside) -> Result<Made, Failure> {

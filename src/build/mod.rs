@@ -17,6 +17,7 @@ pub mod inside;
 mod job;
 mod outside;
 mod results;
+mod room;
 mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     let cache = open_cache(options)?;
     let chosen = choose(&loaded, options, &cache, report)?;
     report.stage("fetch");
-    outside::room(&chosen, &loaded.profile, &cache, options, report)?;
+    room::check(&chosen, &loaded.profile, &cache, options, report)?;
     let packages = packages(chosen, &loaded, options, &cache, report)?;
     let work = outside::Work::make(options.work.as_deref(), &cache, &means)?;
     let plan = plan(options, &loaded, packages.list, packages.epoch, &work.inputs())?;

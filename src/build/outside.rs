@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Chosen, Error, Options,
+    Error,
     initrds::Initrds,
     inside::BUILD,
     job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES},
@@ -15,14 +15,9 @@ use super::{
 };
 use crate::{
     cache::Cache,
-    profile::Profile,
     report::{Exit, Report},
     sandbox::{self, Means},
-    units::Bytes,
 };
-
-/// Times the size of all package files that a build needs in its work folder: unpacked, and compressed again.
-const WORK_FACTOR: u64 = 5;
 
 /// A work folder of this build; emptied and removed when it goes.
 pub(super) struct Work {
@@ -107,35 +102,6 @@ pub fn sweep(cache: &Cache) {
         Ok(())
     };
     let _ = cache.sweep(empty);
-}
-
-/// Says what a build needs, and ends it before it begins where there is less room.
-pub(super) fn room(
-    chosen: &Chosen,
-    profile: &Profile,
-    cache: &Cache,
-    options: &Options,
-    report: &Report,
-) -> Result<(), Error> {
-    let packages = &chosen.resolution.packages;
-    let sum: u64 = packages.iter().map(|package| package.size.get()).sum();
-    let need = Bytes(sum.saturating_mul(WORK_FACTOR));
-    report.note(format!(
-        "{} for {}/{} from {}: {} packages, {}",
-        profile.name,
-        profile.platform,
-        profile.arch,
-        profile.distribution.name,
-        packages.len(),
-        Bytes(sum)
-    ));
-    let place = options.work.as_deref().unwrap_or(cache.folder());
-    let Ok(stat) = rustix::fs::statvfs(place) else { return Ok(()) };
-    let have = Bytes(stat.f_bavail.saturating_mul(stat.f_frsize));
-    if have < need {
-        return Err(Error::Room { folder: place.to_owned(), need, have });
-    }
-    Ok(())
 }
 
 /// Runs the inner half.

@@ -23,8 +23,9 @@ use crate::{
 
 /// Open files for the results of a plan.
 pub(super) struct Files {
-    folder: PathBuf,
     files: Vec<(Format, OwnedFd, Option<tempfile::TempPath>)>,
+    /// Goes after the files.
+    folder: Folder,
 }
 
 /// A finished result.
@@ -53,18 +54,41 @@ pub struct Built {
     pub failures: Vec<String>,
 }
 
+/// The output folder. Those that had to be made for it go with it, unless something is in them.
+struct Folder {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+}
+
+impl Folder {
+    fn make(folder: &Path) -> io::Result<Self> {
+        let absolute = std::path::absolute(folder)?;
+        let made = absolute.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
+        let mut folder = Self { path: absolute, made };
+        fs_err::create_dir_all(&folder.path)?;
+        folder.path = fs_err::canonicalize(&folder.path)?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder with something in it stays, and so do those above it.
+        let _ = self.made.iter().try_for_each(fs_err::remove_dir);
+    }
+}
+
 impl Files {
     /// Opens one file for each output, in `folder`, which is made where it is missing.
     pub(super) fn create(folder: &Path, plan: &Plan) -> Result<Self, Error> {
         let failed = |source| Error::Output { folder: folder.to_owned(), source };
-        fs_err::create_dir_all(folder).map_err(failed)?;
-        let folder_path = fs_err::canonicalize(folder).map_err(failed)?;
+        let folder = Folder::make(folder).map_err(failed)?;
         let files = plan.outputs.iter().map(|format| {
-            let (file, name) = nameless(&folder_path)?;
+            let (file, name) = nameless(&folder.path)?;
             Ok((*format, file, name))
         });
         let files = files.collect::<io::Result<_>>().map_err(failed)?;
-        Ok(Self { folder: folder_path, files })
+        Ok(Self { files, folder })
     }
 
     /// In the plan's order.
@@ -81,7 +105,7 @@ impl Files {
     /// done before the first name.
     pub(super) fn keep(self, plan: &Plan, made: Made, report: &Report) -> Result<Built, Error> {
         report.stage("digest");
-        let folder = self.folder.clone();
+        let folder = self.folder.path.clone();
         let failed = |source| Error::Output { folder: folder.clone(), source };
         let base = format!("{}-{}.{}-{}", plan.profile, plan.platform, plan.arch, made.version);
         let describe = |(format, file, _): &(Format, OwnedFd, _)| {

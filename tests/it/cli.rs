@@ -5,48 +5,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use insta::assert_snapshot;
 
-/// The program in a folder of its own, with its own cache, home and no settings of the caller's.
-struct Desk(tempfile::TempDir);
-
-/// What it said.
-struct Said {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rowi"));
-        command
-            .current_dir(self.folder())
-            .env_clear()
-            .env("HOME", self.folder())
-            .env("PATH", "/usr/sbin:/usr/bin:/bin");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Said {
-        self.said(self.command().args(args))
-    }
-
-    fn said(&self, command: &mut Command) -> Said {
-        let output = command.output().unwrap();
-        let text = |bytes: &[u8]| {
-            String::from_utf8(bytes.to_vec()).unwrap().replace(self.folder().to_str().unwrap(), "/home/operator")
-        };
-        let code = output.status.code().unwrap_or(-1);
-        Said { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
-    }
-}
+use crate::desk::Desk;
 
 const VERBS: [&str; 13] = [
     "build",

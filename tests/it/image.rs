@@ -246,7 +246,7 @@ fn an_interrupted_build_leaves_nothing() {
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(130), "after {seconds} s: {said}");
         let folder = bench.folder.join("root").join(&output);
-        assert!(!folder.exists() || fs_err::read_dir(&folder).unwrap().next().is_none(), "after {seconds} s");
+        assert!(!folder.exists(), "after {seconds} s");
         assert_eq!(bench.left(Who::Root), 0, "after {seconds} s: {said}");
     }
     let mounts = fs_err::read_to_string("/proc/self/mounts").unwrap();

@@ -1,6 +1,8 @@
 //! Integration tests.
 
 mod cli;
+mod desk;
+mod faults;
 mod image;
 mod packages;
 mod profile;
