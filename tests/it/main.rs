@@ -2,6 +2,7 @@
 
 mod cli;
 mod desk;
+mod doctor;
 mod faults;
 mod image;
 mod packages;
