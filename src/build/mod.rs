@@ -29,7 +29,6 @@ use crate::{
     profile::{self, Loaded},
     repo,
     report::Report,
-    sandbox,
     units::Epoch,
     verify,
 };
@@ -76,7 +75,7 @@ pub struct Options {
 pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     let (mut loaded, secrets) = load(options, report)?;
     secrets::check(&mut loaded.profile, &secrets)?;
-    let means = sandbox::probe()?;
+    let means = outside::means(report)?;
     let cache = open_cache(options)?;
     let chosen = choose(&loaded, options, &cache, report)?;
     report.stage("fetch");

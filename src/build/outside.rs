@@ -16,8 +16,17 @@ use super::{
 use crate::{
     cache::Cache,
     report::{Exit, Report},
-    sandbox::{self, Means},
+    sandbox::{self, Means, Procfs},
 };
+
+/// What this machine allows the sandbox.
+pub(super) fn means(report: &Report) -> Result<Means, Error> {
+    let means = sandbox::probe()?;
+    if means.procfs == Procfs::Bound {
+        report.warn("the kernel refuses a procfs of the sandbox's own: scriptlets see the processes of their caller");
+    }
+    Ok(means)
+}
 
 /// A work folder of this build; emptied and removed when it goes.
 pub(super) struct Work {

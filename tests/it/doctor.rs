@@ -6,78 +6,12 @@
 
 use std::{
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use assert_cmd::Command;
 
-/// The ordinary user with subordinate ids that `ci/test` makes.
-const USER: &str = "rowi-test";
-
-#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
-fn skip<T>(why: &str) -> Option<T> {
-    assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-    None
-}
-
-/// A folder that every user may enter, with the program.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return skip("namespaces like a container's need root");
-        }
-        let place = Self(tempfile::Builder::new().prefix("rowi-doctor-").tempdir_in("/var/tmp").unwrap());
-        fs_err::set_permissions(place.0.path(), PermissionsExt::from_mode(0o777)).unwrap();
-        fs_err::copy(env!("CARGO_BIN_EXE_rowi"), place.rowi()).unwrap();
-        Some(place)
-    }
-
-    fn rowi(&self) -> PathBuf {
-        self.0.path().join("rowi")
-    }
-
-    /// Runs the program as a user with a home here, `before` by the shell in a mount namespace of its own.
-    fn run(&self, before: &str, user: &str, args: &[&str]) -> Said {
-        let home = self.0.path().join(user);
-        fs_err::create_dir_all(&home).unwrap();
-        fs_err::set_permissions(&home, PermissionsExt::from_mode(0o777)).unwrap();
-        let script = format!(
-            "{before}\nuser=$1; shift; cd \"$HOME\"\n\
-             [ \"$user\" != root ] || exec \"$@\"\n\
-             exec setpriv --reuid \"$user\" --regid \"$(id -g \"$user\")\" --init-groups \"$@\""
-        );
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", &script, "sh", user]).arg(self.rowi()).args(args);
-        command.env("HOME", &home).env_remove("XDG_CACHE_HOME");
-        Said::of(&mut command)
-    }
-}
-
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Said {
-    fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
-    }
-
-    fn expect(&self, code: i32, phrases: &[&str]) {
-        let all = format!("{}{}", self.stdout, self.stderr);
-        assert_eq!(self.code, Some(code), "{all}");
-        for phrase in phrases {
-            assert!(all.contains(phrase), "no `{phrase}` in:\n{all}");
-        }
-    }
-}
+use crate::place::{Place, Said, USER, skip};
 
 /// Covers a part of `/proc`, as container engines do; the kernel then refuses a new procfs in a user namespace
 /// (`mount_too_revealing`, fs/namespace.c, Linux 6.12).
@@ -100,23 +34,13 @@ fn a_covered_procfs_is_bound_for_root_and_for_users() {
 /// The same bytes whichever way is taken, by root and by a user.
 #[test]
 fn both_ways_give_the_same_bytes() {
-    let (Some(place), Some(given)) = (Place::new(), std::env::var_os("ROWI_DEBIAN_RPM")) else {
-        return skip("ROWI_DEBIAN_RPM is not set").unwrap_or(());
-    };
-    let from = Path::new(&given).join(rowi::profile::Arch::host().as_str());
-    let repository = place.0.path().join("repository");
-    let copied = Command::new("cp").args(["-r", "-L"]).args([&from, &repository]).output().unwrap();
-    assert!(copied.status.success());
-    Command::new("chmod").args(["-R", "a+rX"]).arg(&repository).assert().success();
-    let profile = place.0.path().join("small.yaml");
-    let text = "kind: profile\nname: small\ndistribution: debian-rpm\nplatform: vm\naccess: none\n\
-                layout: {subvolumes: [{path: /var, nodatacow: true}]}\n\
-                packages: {roles: [kernel], install: [base-files, debian-rpm-release]}\n";
-    fs_err::write(&profile, text).unwrap();
-    let url = format!("debian-rpm=dir:{}", repository.display());
+    let Some(place) = Place::with_packages() else { return };
     let digest = |before: &str, user: &str, output: &str| {
-        let args = ["build", "--quiet", "--format", "qcow2", "--profile", profile.to_str().unwrap(), "--repo", &url];
-        let said = place.run(before, user, &[&args[..], &["--output", output]].concat());
+        let small = place.small();
+        let args = ["build", "--quiet", "--format", "qcow2", "--output", output];
+        let said = place.run(before, user, &[&args[..], &small.each_ref().map(String::as_str)].concat());
+        let warned = said.stderr.contains("warning: the kernel refuses a procfs of the sandbox's own");
+        assert_eq!(warned, before == COVER, "{}", said.stderr);
         said.expect(0, &[".qcow2"]);
         let sums = PathBuf::from(said.stdout.lines().next().unwrap()).with_extension("sha256");
         fs_err::read_to_string(sums).unwrap()
@@ -167,17 +91,17 @@ fn by_setting(place: &Place, args: &[&str]) -> Said {
                   nsenter --target $pid --user sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\"' sh \"$@\"\n\
                   code=$?; kill $pid; exit $code";
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(place.rowi()).args(args).env("HOME", place.0.path());
+    command.args(["-c", script, "sh"]).arg(place.rowi()).args(args).env("HOME", place.folder());
     Said::of(&mut command)
 }
 
 /// Runs the program under a filter like that of a container engine: no `unshare`, no `clone` with a user namespace.
 fn by_filter(place: &Place, args: &[&str]) -> Said {
-    let file = place.0.path().join("filter");
+    let file = place.folder().join("filter");
     fs_err::write(&file, filter()).unwrap();
     let script = "exec bwrap --dev-bind / / --seccomp 9 \"$@\" 9<\"$0\"";
     let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(&file).arg(place.rowi()).args(args).env("HOME", place.0.path());
+    command.args(["-c", script]).arg(&file).arg(place.rowi()).args(args).env("HOME", place.folder());
     Said::of(&mut command)
 }
 

@@ -11,17 +11,13 @@ use std::{
 
 use assert_cmd::Command;
 
-use crate::desk::{Desk, Said};
+use crate::{
+    desk::{Desk, Said},
+    place::{skip, test_distribution},
+};
 
 /// The package that is damaged; it comes early in the alphabet and is small.
 const VICTIM: &str = "base-files-";
-
-#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
-fn skip<T>(why: &str) -> Option<T> {
-    assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-    None
-}
 
 /// A profile of a few packages, and a repository that may be spoilt: links to the test distribution's files.
 struct Bench {
@@ -30,11 +26,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Option<Self> {
-        let Some(given) = std::env::var_os("ROWI_DEBIAN_RPM") else { return skip("ROWI_DEBIAN_RPM is not set") };
-        let from = Path::new(&given).join(rowi::profile::Arch::host().as_str());
-        if !from.join("repodata/repomd.xml").exists() {
-            return skip(&format!("there is no repository in `{}`", from.display()));
-        }
+        let from = test_distribution()?;
         let bench = Self { desk: Desk::new() };
         tool("cp", &["-r", "-L", path(&from), path(&bench.repository())]);
         let profile = "kind: profile\nname: small\ndistribution: debian-rpm\nplatform: vm\naccess: none\n\

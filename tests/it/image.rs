@@ -10,8 +10,8 @@ use std::{
 
 use assert_cmd::Command;
 
-/// The ordinary user with subordinate ids that `ci/test` makes.
-const USER: &str = "rowi-test";
+use crate::place::{USER, running, test_distribution};
+
 /// The platform's sector size: offsets in partition tables are counted in it.
 const SECTOR: u64 = 512;
 
@@ -41,23 +41,9 @@ struct Images {
     sums: String,
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
-fn skip<T>(why: &str) -> Option<T> {
-    assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-    None
-}
-
 impl Bench {
     fn new() -> Option<Self> {
-        let Some(given) = std::env::var_os("ROWI_DEBIAN_RPM") else {
-            return skip("ROWI_DEBIAN_RPM does not name the test distribution");
-        };
-        let arch = rowi::profile::Arch::host().as_str();
-        let repository = Path::new(&given).join(arch);
-        if !repository.join("repodata/repomd.xml").exists() {
-            return skip(&format!("there is no repository in `{}`", repository.display()));
-        }
+        let repository = test_distribution()?;
         // Everybody can read it, wherever the checkout lies; not in /tmp, which may be memory.
         let folder = tempfile::Builder::new().prefix("rowi-images-").tempdir_in("/var/tmp").unwrap().keep();
         fs_err::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
@@ -303,10 +289,4 @@ fn a_killed_build_leaves_nothing() {
         assert_eq!(bench.left(who), 0, "after {after} s");
     }
     assert!(kubic.raw.exists());
-}
-
-/// Processes that run a program.
-fn running(program: &Path) -> usize {
-    let processes = fs_err::read_dir("/proc").unwrap().flatten();
-    processes.filter(|entry| fs_err::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program)).count()
 }

@@ -5,6 +5,8 @@ mod desk;
 mod doctor;
 mod faults;
 mod image;
+mod kills;
 mod packages;
+mod place;
 mod profile;
 mod sandbox;

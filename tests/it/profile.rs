@@ -1,7 +1,5 @@
 //! From a profile's name to its packages: what is shipped can be had.
 
-use std::path::{Path, PathBuf};
-
 use rowi::{
     cache::Cache,
     profile::{self, Choice},
@@ -10,17 +8,7 @@ use rowi::{
     solve::{self, Wish},
 };
 
-/// The test distribution, where `ci/debian-rpm` made it: `DEBIAN_RPM`, else `target/debian-rpm`.
-#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
-fn test_distribution() -> Option<PathBuf> {
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/debian-rpm");
-    let folder = std::env::var_os("DEBIAN_RPM").map_or(made, PathBuf::from).join("x86_64");
-    if !folder.join("repodata/repomd.xml").exists() {
-        eprintln!("skipped: there is no test distribution in {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
+use crate::place::test_distribution;
 
 #[test]
 fn shipped_profiles_are_satisfied_by_the_test_distribution() {

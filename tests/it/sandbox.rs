@@ -11,6 +11,8 @@ use std::{
 
 use rowi::sandbox::{self, End, Ended, Means, What};
 
+use crate::place::skip;
+
 const ROWI: &str = env!("CARGO_BIN_EXE_rowi");
 
 /// A work folder with a root of the host's own programs in it, and the means to enter it.
@@ -88,13 +90,6 @@ fn shell(script: &str, seconds: u64) -> sandbox::Command {
         stdin: Vec::new(),
         limit: Duration::from_secs(seconds),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn skip<T>(why: &str) -> Option<T> {
-    assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-    None
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests call foreign tools")]
