@@ -14,7 +14,7 @@ use super::{Error, Installed, Settings, fate::Fate, macros, package::Package, pl
 use crate::{
     rpm::{Header, export::Installation},
     rpmdb::{
-        pubkey,
+        pubkey::{self, Importer},
         sqlite::{self, Database},
     },
     tree::RelPath,
@@ -46,9 +46,7 @@ impl Store {
             packages.iter().flat_map(|package| &package.files).any(|file| file.path.as_bytes() == NEW_PLACE.as_bytes());
         let place = if owned { NEW_PLACE } else { OLD_PLACE };
         let folder = RelPath::new(place).expect("both are paths");
-        let rpm = packages.iter().find(|package| package.name == "rpm");
-        let version = rpm.map_or(RPM_VERSION, |rpm| rpm.evr.version.as_str());
-        let keys = pubkey::headers(&settings.keys, settings.epoch, version)?;
+        let keys = pubkey::headers(&settings.keys, settings.epoch, &importer(packages))?;
         Ok(Self { folder, pending: Vec::new(), begun: false, look_again: false, epoch: settings.epoch, keys })
     }
 
@@ -125,6 +123,15 @@ impl Store {
         let _ = fs_err::remove_dir(old);
         Ok(())
     }
+}
+
+/// The root's own rpm. A distribution's addition to the version (`4.20.1+dfsg`) is not rpm's.
+fn importer(packages: &[Package]) -> Importer {
+    let rpm = packages.iter().find(|package| package.name == "rpm");
+    let version = rpm.map_or(RPM_VERSION, |rpm| rpm.evr.version.as_str());
+    let own = version.find(|c: char| c != '.' && !c.is_ascii_digit()).map_or(version, |end| &version[..end]);
+    let sequoia = packages.iter().any(|package| package.name.contains("rpm-sequoia"));
+    Importer { version: own.to_owned(), sequoia }
 }
 
 fn path_of(folder: &OwnedFd) -> io::Result<PathBuf> {

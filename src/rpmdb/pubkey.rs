@@ -23,18 +23,28 @@ use crate::{
 /// `RPMSENSE_KEYRING`: a capability that a key provides.
 const KEYRING: u32 = 1 << 26;
 
-/// The headers of all keys of a ring, as imported at an epoch by an rpm of a version (`4.20.1`).
+/// The rpm that imports a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Importer {
+    /// Its version, as in `RPMVERSION`: `4.20.1`.
+    pub version: String,
+    /// Whether it was built with rpm-sequoia, whose armor does not name rpm's version (`pgpArmorWrap`, rpm-sequoia 1.8;
+    /// rpm's own parser, until 4.20 and as rpmpgp_legacy, does).
+    pub sequoia: bool,
+}
+
+/// The headers of all keys of a ring, as imported at an epoch.
 ///
 /// # Errors
 /// A key that can't be written as OpenPGP packets again.
-pub fn headers(keys: &Keyring, epoch: Epoch, rpm_version: &str) -> Result<Vec<Header>> {
-    keys.keys().iter().map(|key| header(key, epoch, rpm_version)).collect()
+pub fn headers(keys: &Keyring, epoch: Epoch, importer: &Importer) -> Result<Vec<Header>> {
+    keys.keys().iter().map(|key| header(key, epoch, importer)).collect()
 }
 
-fn header(key: &SignedPublicKey, epoch: Epoch, rpm_version: &str) -> Result<Header> {
+fn header(key: &SignedPublicKey, epoch: Epoch, importer: &Importer) -> Result<Header> {
     let refused = |source| Error::Key { fingerprint: format!("{:X}", key.fingerprint()), source };
-    let armored = armored(key, rpm_version).map_err(|error| refused(error.into()))?;
-    let sealed = Header::build(&entries(key, &armored, rpm_version)).map_err(|error| refused(error.into()))?;
+    let armored = armored(key, importer).map_err(|error| refused(error.into()))?;
+    let sealed = Header::build(&entries(key, &armored, &importer.version)).map_err(|error| refused(error.into()))?;
     let digest = |algorithm: Algorithm| Value::String(algorithm.hex([&MAGIC[..], sealed.blob()]).into_bytes());
     let seconds = Value::Int32(vec![u32::try_from(epoch.0.max(0)).unwrap_or(u32::MAX)]);
     let added = [
@@ -98,9 +108,10 @@ fn id(key: &dyn KeyDetails) -> String {
 }
 
 /// Armored as rpm does it.
-fn armored(key: &SignedPublicKey, rpm_version: &str) -> pgp::errors::Result<String> {
-    let headers = [("Version".to_owned(), vec![format!("rpm-{rpm_version}")])].into();
-    key.to_armored_string(ArmorOptions { headers: Some(&headers), include_checksum: true })
+fn armored(key: &SignedPublicKey, importer: &Importer) -> pgp::errors::Result<String> {
+    let named = [("Version".to_owned(), vec![format!("rpm-{}", importer.version)])].into();
+    let headers = (!importer.sequoia).then_some(&named);
+    key.to_armored_string(ArmorOptions { headers, include_checksum: true })
 }
 
 /// The base64 of an armored block in its lines, without its checksum.

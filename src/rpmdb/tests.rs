@@ -189,7 +189,9 @@ fn keys_are_stored_as_rpm_imports_them() {
         }
         let theirs = Database::open(folder.path()).unwrap().headers().unwrap();
         let version = theirs[0].1.string(Tag::RPMVERSION).unwrap().into_owned();
-        let ours = pubkey::headers(&keys, Epoch(1), &version).unwrap();
+        let sequoia = !theirs[0].1.string(Tag::DESCRIPTION).unwrap().contains("Version: rpm");
+        let importer = pubkey::Importer { version, sequoia };
+        let ours = pubkey::headers(&keys, Epoch(1), &importer).unwrap();
         let (ours, theirs) = (&ours[0], at_epoch(&theirs[0].1, Epoch(1)));
         let values = |header: &Header, tag| (header.string_array(tag), header.u32s(tag));
         for tag in theirs.tags() {

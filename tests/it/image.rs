@@ -13,19 +13,20 @@ use assert_cmd::Command;
 use crate::place::{USER, running, test_distribution};
 
 /// The platform's sector size: offsets in partition tables are counted in it.
-const SECTOR: u64 = 512;
+pub(crate) const SECTOR: u64 = 512;
 
 /// What the images are made of, and where.
-struct Bench {
-    folder: PathBuf,
+pub(crate) struct Bench {
+    pub(crate) folder: PathBuf,
     rowi: PathBuf,
-    repository: PathBuf,
+    pub(crate) repository: PathBuf,
 }
 
 /// One for all tests: the first build fills the cache of each user.
-static BENCH: LazyLock<Option<Bench>> = LazyLock::new(Bench::new);
+pub(crate) static BENCH: LazyLock<Option<Bench>> = LazyLock::new(Bench::new);
 /// `kubic`, built once by root.
-static KUBIC: LazyLock<Option<Images>> = LazyLock::new(|| Some(BENCH.as_ref()?.build(Who::Root, "kubic", "root", &[])));
+pub(crate) static KUBIC: LazyLock<Option<Images>> =
+    LazyLock::new(|| Some(BENCH.as_ref()?.build(Who::Root, "kubic", "root", &[])));
 
 /// Who builds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,8 @@ enum Who {
 }
 
 /// The results of one build.
-struct Images {
-    raw: PathBuf,
+pub(crate) struct Images {
+    pub(crate) raw: PathBuf,
     qcow2: PathBuf,
     sums: String,
 }
@@ -106,12 +107,12 @@ impl Bench {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Runs a program that has to succeed; its output, should that be wanted.
-fn run(program: &str, args: &[&str]) -> String {
+pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{program} {args:?}: {stdout}{stderr}");
@@ -193,7 +194,7 @@ fn other_peoples_tools_find_no_fault() {
 }
 
 /// Number, first and last sector, and type of each partition, as sgdisk prints them.
-fn partitions(image: &Path) -> Vec<(u32, u64, u64, String)> {
+pub(crate) fn partitions(image: &Path) -> Vec<(u32, u64, u64, String)> {
     let print = run("sgdisk", &["--print", text(image)]);
     let row = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();

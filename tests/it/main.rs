@@ -6,6 +6,7 @@ mod doctor;
 mod faults;
 mod image;
 mod kills;
+mod oracle;
 mod packages;
 mod place;
 mod profile;
