@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Options, access};
+use super::{Error, Options, access, room};
 use crate::{
     cache::Cache,
     lock::{self, Lock},
@@ -101,6 +101,26 @@ pub fn packages(
     let files = fetched.into_iter().map(|fetched| fetched.path).collect();
     let keys = repo::trusted_keys(&chosen.distribution, &access);
     Ok(Packages { list, epoch: chosen.resolution.epoch(), files, keys })
+}
+
+/// Chooses packages and brings them into the cache: once more where a repository changed between the two.
+///
+/// # Errors
+/// As [`choose`] and [`packages`], or there is no room.
+pub(super) fn fetched(loaded: &Loaded, options: &Options, cache: &Cache, report: &Report) -> Result<Packages, Error> {
+    let attempt = || {
+        let chosen = choose(loaded, options, cache, report)?;
+        report.stage("fetch");
+        room::check(&chosen, &loaded.profile, cache, options, report)?;
+        packages(chosen, loaded, options, cache, report)
+    };
+    match attempt() {
+        Err(Error::Repo(error)) if error.may_pass() && !options.locked && !options.offline => {
+            report.note(format!("{error}: the repository is asked again, it may have changed meanwhile"));
+            attempt()
+        }
+        done => done,
+    }
 }
 
 /// The lock of a profile: beside its file, or `NAME.lock` in the working directory for one that has no path.

@@ -77,10 +77,7 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
     secrets::check(&mut loaded.profile, &secrets)?;
     let means = outside::means(report)?;
     let cache = open_cache(options)?;
-    let chosen = choose(&loaded, options, &cache, report)?;
-    report.stage("fetch");
-    room::check(&chosen, &loaded.profile, &cache, options, report)?;
-    let packages = packages(chosen, &loaded, options, &cache, report)?;
+    let packages = choose::fetched(&loaded, options, &cache, report)?;
     let work = outside::Work::make(options.work.as_deref(), &cache, &means)?;
     let plan = plan(options, &loaded, packages.list, packages.epoch, &work.inputs())?;
     let results = results::Files::create(&options.output, &plan)?;

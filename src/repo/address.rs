@@ -141,6 +141,11 @@ impl WebAddress {
         format!("{}://{}{}", self.scheme, self.host, self.path).parse().ok()
     }
 
+    /// `name` or `name:port`.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Name and password for this host, decoded.
     pub(super) fn credentials(&self) -> Option<String> {
         decode(self.user.as_deref()?)

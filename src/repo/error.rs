@@ -111,6 +111,22 @@ pub enum Error {
         /// Why; names the file.
         source: io::Error,
     },
+    /// A server wants to know who asks, and nobody told, or it does not believe what was told.
+    #[error("`{url}` asks for a name and a password{}", if *told { ", and refuses those that are known" } else { "" })]
+    Unauthorized {
+        /// The file.
+        url: String,
+        /// Whether it was told some.
+        told: bool,
+    },
+    /// A file with credentials cannot be used.
+    #[error("cannot use the credentials in `{}`", file.display())]
+    Credentials {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Something is not in the cache and the network may not be used.
     #[error("`{what}` is not in the cache, and `--offline` forbids to download it")]
     Offline {
@@ -155,11 +171,22 @@ pub enum Refusal {
     Unusable(String),
 }
 
+impl Error {
+    /// Whether the repository may have changed between its metadata and its packages: asking again may do better.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Checksum { .. } | Self::Truncated { .. } | Self::TooLong { .. })
+    }
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Address { .. } | Self::Insecure { .. } | Self::NoRepository { .. } => Exit::Usage,
-            Self::Network { .. } | Self::Offline { .. } | Self::Local { .. } => Exit::Host,
+            Self::Network { .. }
+            | Self::Offline { .. }
+            | Self::Local { .. }
+            | Self::Unauthorized { .. }
+            | Self::Credentials { .. } => Exit::Host,
             Self::Cache(error) => error.exit(),
             _ => Exit::Build,
         }
@@ -170,10 +197,12 @@ impl Explain for Error {
             Self::Address { .. } => "an address begins with `https:`, `http:`, `dir:` or `file:`".into(),
             Self::Insecure { .. } => "sign its metadata and name the key, or reach it by `https:` or `dir:`".into(),
             Self::NoRepository { .. } => "check the address; a folder of packages becomes one by `createrepo_c`".into(),
-            Self::Missing { .. } | Self::Checksum { .. } | Self::Truncated { .. } | Self::TooLong { .. } => {
-                "a mirror may be in the middle of an update: try again later".into()
-            }
+            error if error.may_pass() => "a mirror may be in the middle of an update: try again later".into(),
             Self::Network { .. } => "`--offline` builds from what is in the cache".into(),
+            Self::Unauthorized { .. } => {
+                "put `machine HOST login NAME password SECRET` into `~/.config/rowi/credentials`, mode 0600".into()
+            }
+            Self::Credentials { file, .. } => format!("`chmod 600 {}`: it is for your eyes only", file.display()),
             Self::Offline { .. } => "run once without `--offline`".into(),
             Self::Signature { source: Refusal::UnknownKey(key), .. }
             | Self::PackageSignature { source: Refusal::UnknownKey(key), .. } => {

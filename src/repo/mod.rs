@@ -11,6 +11,7 @@
 
 mod address;
 mod checksum;
+mod credentials;
 mod error;
 mod fetch;
 mod filelists;

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
@@ -18,6 +19,7 @@ use ureq::{
 use super::{
     Error, Mismatch,
     address::{Address, WebAddress, below},
+    credentials::Credentials,
 };
 
 /// How often one file is asked for.
@@ -33,6 +35,8 @@ const MAX_REDIRECTS: u32 = 10;
 pub(super) struct Transport {
     agent: Agent,
     pause: Duration,
+    /// Read when a server first asks.
+    credentials: Arc<OnceLock<Credentials>>,
 }
 
 /// One file of a repository.
@@ -88,7 +92,7 @@ impl Transport {
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(60)))
             .build();
-        Self { agent: config.into(), pause: PAUSE }
+        Self { agent: config.into(), pause: PAUSE, credentials: Arc::default() }
     }
 
     #[cfg(test)]
@@ -140,15 +144,24 @@ impl Transport {
         }
     }
 
-    /// One request and the redirections that it leads to.
+    /// What the user put down for servers that ask.
+    fn known(&self) -> Result<&Credentials, Error> {
+        if self.credentials.get().is_none() {
+            let _ = self.credentials.set(Credentials::of_user()?);
+        }
+        Ok(self.credentials.get_or_init(Credentials::default))
+    }
+
+    /// One request and the redirections that it leads to. A server that asks who we are is told, and only it.
     fn request(&self, address: WebAddress, asked: &mut Option<Duration>) -> Result<impl Read + use<>, Failure> {
         let mut at = address;
+        let mut told = at.credentials();
         for _ in 0..=MAX_REDIRECTS {
             let failed =
                 |source: Box<dyn std::error::Error + Send + Sync>| Error::Network { url: at.to_string(), source };
             let uri = at.uri().ok_or(Failure::Absent)?;
             let mut request = self.agent.get(uri);
-            if let Some(credentials) = at.credentials() {
+            if let Some(credentials) = &told {
                 request = request.header(header::AUTHORIZATION, format!("Basic {}", base64(credentials.as_bytes())));
             }
             let response = request.call().map_err(|error| {
@@ -164,6 +177,12 @@ impl Transport {
                     at = at
                         .redirect(to)
                         .ok_or_else(|| failed(format!("it leads to `{to}`, which is refused").into()))?;
+                    told = at.credentials();
+                }
+                StatusCode::UNAUTHORIZED => {
+                    let known = self.known()?.of(at.host()).filter(|known| told.as_ref() != Some(known));
+                    let refused = Error::Unauthorized { url: at.to_string(), told: told.is_some() };
+                    told = Some(known.ok_or(refused)?);
                 }
                 StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Failure::Absent),
                 status => {

@@ -11,3 +11,4 @@ mod packages;
 mod place;
 mod profile;
 mod sandbox;
+mod web;
