@@ -34,6 +34,8 @@ pub enum Error {
         alias: String,
         /// Its address.
         url: String,
+        /// Dates that may stand in the address instead of its own, oldest first.
+        dates: Vec<String>,
     },
     /// A file that the metadata names is not there.
     #[error("repository `{alias}` lacks `{file}`, which its metadata names")]
@@ -196,6 +198,9 @@ impl Explain for Error {
         let hint: String = match self {
             Self::Address { .. } => "an address begins with `https:`, `http:`, `dir:` or `file:`".into(),
             Self::Insecure { .. } => "sign its metadata and name the key, or reach it by `https:` or `dir:`".into(),
+            Self::NoRepository { dates, .. } if !dates.is_empty() => {
+                format!("`variables.snapshot` may be one of {}", dates.join(", "))
+            }
             Self::NoRepository { .. } => "check the address; a folder of packages becomes one by `createrepo_c`".into(),
             error if error.may_pass() => "a mirror may be in the middle of an update: try again later".into(),
             Self::Network { .. } => "`--offline` builds from what is in the cache".into(),

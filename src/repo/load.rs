@@ -86,6 +86,15 @@ pub(super) struct Loader<'a> {
     pub(super) keys: &'a [Key],
 }
 
+/// Largest list of dates that is read, and how many of them a message has.
+const MAX_DATES: u64 = 1 << 16;
+const MOST_DATES: usize = 20;
+
+/// `YYYYMMDD`.
+fn is_date(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl Loader<'_> {
     fn load(&self) -> Result<Offer, Error> {
         let address = Address::parse(&self.repository.alias, &self.repository.url)?;
@@ -134,7 +143,7 @@ impl Loader<'_> {
         loop {
             let Some(repomd) = self.small(address, "repodata/repomd.xml", repomd::MAX_SIZE)? else {
                 let (alias, url) = (self.repository.alias.clone(), without_user(&self.repository.url));
-                return Err(Error::NoRepository { alias, url });
+                return Err(Error::NoRepository { dates: self.dates(), alias, url });
             };
             let mut contents = Contents { repomd, signature: None, blocks: Vec::new() };
             if self.repository.verify == Required::Repository {
@@ -220,6 +229,20 @@ impl Loader<'_> {
             })?;
             Ok(bytes)
         })
+    }
+
+    /// The dates of which a rolling distribution keeps states, newest last, where the address names one: a list beside
+    /// them, a date a line (download.opensuse.org, `history/list`). It is not signed and only helps a person.
+    fn dates(&self) -> Vec<String> {
+        let parts: Vec<&str> = self.repository.url.split('/').collect();
+        let Some(at) = parts.iter().position(|part| is_date(part)) else { return Vec::new() };
+        let list = || {
+            let address = Address::parse(&self.repository.alias, &parts[..at].join("/")).ok()?;
+            self.small(&address, "list", MAX_DATES).ok()?
+        };
+        let text = String::from_utf8_lossy(&list().unwrap_or_default()).into_owned();
+        let mut dates: Vec<String> = text.split_whitespace().filter(|line| is_date(line)).map(str::to_owned).collect();
+        dates.split_off(dates.len().saturating_sub(MOST_DATES))
     }
 
     /// A metadata file, in the cache.

@@ -171,3 +171,19 @@ fn proxies_and_their_exceptions_are_heard() {
     let said = plan(&desk(), "127.0.0.1:9", &[("http_proxy", &url), ("no_proxy", "127.0.0.1")]);
     assert_eq!((said.code, proxy.asked().len()), (4, before), "{}", said.stderr);
 }
+
+/// A snapshot of another day than those that are kept: the kept ones are told.
+#[test]
+fn an_unknown_snapshot_is_told_with_those_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    fs_err::create_dir(folder.path().join("history")).unwrap();
+    fs_err::write(folder.path().join("history/list"), "20261118\n20261119\nnonsense\n20261123\n").unwrap();
+    let server = Server::new(folder.path().to_owned(), |_| None);
+    let desk = Desk::new();
+    let mirror = format!("https://download.opensuse.org=http://{}", server.address);
+    let set = ["--set", "variables.snapshot=20261121", "--mirror", &mirror];
+    let said = desk.run(&[&["plan", "--profile", "microos"], &set[..]].concat());
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    let hint = "hint: `variables.snapshot` may be one of 20261118, 20261119, 20261123";
+    assert!(said.stderr.contains("history/20261121") && said.stderr.contains(hint), "{}", said.stderr);
+}
