@@ -138,11 +138,13 @@ fn ways_in(options: &Options) -> impl Iterator<Item = String> {
     console.chain(options.ssh_key.iter().map(|key| channel::ssh_key(key)))
 }
 
+/// How to get in and out.
 fn welcome(options: &Options, port: Option<u16>) -> String {
     let console = if options.console_login { "this console logs in as root" } else { "log in as the image lets you" };
-    let ssh = match port.filter(|_| options.ssh_key.is_some()) {
-        Some(port) => format!("ssh -p {port} root@localhost"),
-        None => "no public key in `~/.ssh`, so no ssh (`--ssh-key FILE` names one)".to_owned(),
+    let ssh = match port {
+        Some(port) if options.ssh_key.is_some() => format!("ssh -p {port} root@localhost"),
+        Some(port) if !options.console_login => format!("ssh -p {port} localhost, as the image lets you"),
+        _ => "no public key in `~/.ssh`, so no ssh (`--ssh-key FILE` names one)".to_owned(),
     };
     format!("{console} · {ssh} · leave: Ctrl-A X")
 }
@@ -207,4 +209,34 @@ fn tail(text: &str) -> String {
 /// A port that nobody listens on at this moment.
 fn free_port() -> Option<u16> {
     Some(std::net::TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_only_ways_in_that_work() {
+        let told = |ssh_key: Option<&str>, console_login| {
+            let options = Options {
+                image: "a.qcow2".into(),
+                firmware: Firmware::Uefi,
+                memory: Bytes(0),
+                persist: false,
+                network: false,
+                timeout: Duration::ZERO,
+                ssh_key: ssh_key.map(str::to_owned),
+                console_login,
+                log: None,
+            };
+            (welcome(&options, Some(2222)), ways_in(&options).count())
+        };
+        let (both, ways) = told(Some("ssh-ed25519 AA"), true);
+        assert!(both.contains("ssh -p 2222 root@localhost") && both.contains("as root") && ways == 3, "{both}");
+        let (console, ways) = told(None, true);
+        assert!(console.contains("no public key") && ways == 2, "{console}");
+        let (neither, ways) = told(None, false);
+        assert!(neither.starts_with("log in as the image lets you") && !neither.contains("no public key"), "{neither}");
+        assert_eq!(ways, 0);
+    }
 }
