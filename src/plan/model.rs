@@ -89,6 +89,8 @@ pub struct Install {
     pub docs: bool,
     /// Languages; empty is all.
     pub locales: Vec<String>,
+    /// Whether accounts that packages provide are left to scriptlets, as an rpm without `%__systemd_sysusers` does it.
+    pub own_accounts: bool,
     /// Variables added to the constant environment of scriptlets.
     pub environment: BTreeMap<String, String>,
     /// Scriptlets that may fail.

@@ -219,6 +219,8 @@ pub struct Traits {
     pub default_subvolume_boot: bool,
     /// How it expects `/etc`.
     pub etc: EtcMode,
+    /// Whether its rpm leaves the accounts that packages provide to their scriptlets.
+    pub own_accounts: bool,
 }
 
 /// A scriptlet that may fail.

@@ -239,6 +239,7 @@ pub(super) const DISTRIBUTION: Shape = Record(fields! {
     "traits": Record(fields! {
         "default_subvolume_boot": Flag, "Whether its GRUB follows the btrfs default subvolume";
         "etc": Word(&["subvolume", "overlay", "plain"]), "How it expects `/etc`";
+        "own_accounts": Flag, "Whether its rpm makes no accounts of `user(NAME)` provides (`%__systemd_sysusers` is unset): scriptlets do";
     }), "Its habits";
     "environment": Map(&Text), "Variables added to a scriptlet's environment";
     "allowed_failures": List(&Record(fields! {

@@ -97,10 +97,13 @@ fn read_header(file: &mut impl Read, part: &'static str, limits: Limits) -> Resu
     Ok((Header::parse(blob, part, limits)?, 16 + rest))
 }
 
-/// In a package file the region is the whole header; packages of rpm 3 and older have none.
+/// In a package file the region is the whole main header; packages of rpm 3 and older have none. Programs that sign may
+/// have added entries to the signature header behind its region (`hdrblobRead` in rpm 4.20's `lib/header.c` wants the
+/// exact size of the main header alone).
 fn check_region(header: &Header, tag: Tag, part: &'static str) -> Result<()> {
     match header.region {
         None => Ok(()),
+        Some(region) if region.tag == tag && tag == Tag::HEADERSIGNATURES => Ok(()),
         Some(region) if region.tag == tag && header.dribbles.is_empty() && region.data == header.data().len() => Ok(()),
         // rpm 4.0's predecessors call the region of the signature header by the general name.
         Some(region) if region.tag == Tag::HEADERIMAGE && tag == Tag::HEADERSIGNATURES => Ok(()),

@@ -100,6 +100,25 @@ impl Bench {
         Images { sums: fs_err::read_to_string(raw.with_extension("sha256")).unwrap(), qcow2: file(".qcow2"), raw }
     }
 
+    /// Images that root builds, from a profile and more options.
+    pub(crate) fn image(&self, profile: &str, output: &str, more: &[&str]) -> Images {
+        self.build(Who::Root, profile, output, more)
+    }
+
+    /// Whether packages can be satisfied, and what is said where they cannot.
+    pub(crate) fn can_plan(&self, profile: &str, more: &[&str]) -> Result<(), String> {
+        let common = self.arguments(profile);
+        let args: Vec<&str> =
+            ["plan"].into_iter().chain(common.iter().map(String::as_str)).chain(more.iter().copied()).collect();
+        let planned = self.command(Who::Root, &args).output().unwrap();
+        let said = String::from_utf8_lossy(&planned.stderr).into_owned();
+        match planned.status.code() {
+            Some(0) => Ok(()),
+            Some(3) => Err(said),
+            _ => panic!("{said}"),
+        }
+    }
+
     /// What half-made things the user's cache holds.
     fn left(&self, who: Who) -> usize {
         let home = self.folder.join(if who == Who::Root { "root" } else { "user" });

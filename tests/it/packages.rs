@@ -11,14 +11,10 @@ use rowi::{
     solve::{self, Wish},
 };
 
-#[expect(clippy::print_stderr, reason = "a skipped test is seen")]
+use crate::place::corpus;
+
 fn fixtures() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/solver/ci-dnf-stack-2019/fixtures/repos");
-    if !folder.exists() {
-        assert!(std::env::var_os("REQUIRE_TOOLS").is_none(), "there is no ../shared/corpus");
-        eprintln!("skipped: there is no ../shared/corpus");
-    }
-    folder.exists().then_some(folder)
+    Some(corpus()?.join("solver/ci-dnf-stack-2019/fixtures/repos"))
 }
 
 fn distribution(folder: &Path) -> Distribution {

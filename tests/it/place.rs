@@ -17,6 +17,16 @@ pub(crate) fn skip<T>(why: &str) -> Option<T> {
     None
 }
 
+/// Whether the whole matrix is asked for (`ci/test --all`); says so where not.
+#[expect(clippy::print_stderr, reason = "what is left out must be seen")]
+pub(crate) fn is_all() -> bool {
+    let is_all = std::env::var_os("ROWI_ALL").is_some();
+    if !is_all {
+        eprintln!("left to `ci/test --all`: ROWI_ALL is not set");
+    }
+    is_all
+}
+
 /// The repository of the test distribution for this machine, in the folder that `ci/debian-rpm` filled and
 /// `ROWI_DEBIAN_RPM` names.
 pub(crate) fn test_distribution() -> Option<PathBuf> {
@@ -26,6 +36,12 @@ pub(crate) fn test_distribution() -> Option<PathBuf> {
         return skip(&format!("there is no repository in `{}`", repository.display()));
     }
     Some(repository)
+}
+
+/// The corpus of other people's packages, metadata and databases beside the project.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    if folder.is_dir() { Some(folder) } else { skip("there is no ../shared/corpus") }
 }
 
 /// A folder that every user may enter, with the program.

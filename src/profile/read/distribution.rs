@@ -22,6 +22,7 @@ impl Reader<'_> {
             keys,
             traits: Traits {
                 default_subvolume_boot: flag(node, "traits.default_subvolume_boot").unwrap_or(false),
+                own_accounts: flag(node, "traits.own_accounts").unwrap_or(false),
                 etc: string(node, "traits.etc").and_then(|text| word::<EtcMode>(&text)).unwrap_or_default(),
             },
             environment: texts(node, "environment"),

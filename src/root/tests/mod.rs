@@ -9,7 +9,6 @@ use super::*;
 
 mod chroot;
 mod compare;
-mod corpus;
 mod fixtures;
 
 use chroot::Chroot;

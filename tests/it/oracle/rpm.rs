@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use assert_cmd::Command;
+
 use crate::image::{run, text};
 
 /// Where rpm's root sees the repository and the root that is filled.
@@ -15,7 +17,7 @@ const REPOSITORY: &str = "/mnt/repository";
 const TARGET: &str = "/mnt/target";
 
 /// What is mounted in the image while its rpm runs: `rpm -V` sees the mounts.
-pub(super) const MOUNTED: [&str; 3] = ["/dev", "/proc", "/tmp"];
+pub(super) const MOUNTED: [&str; 4] = ["/dev", "/proc", "/tmp", "/var/tmp"];
 
 /// Installs into `$target` with the arguments that follow, from the root in `$root`. The folders that something is
 /// mounted over get mode and owner afterwards that rpm gave to what it saw.
@@ -53,9 +55,17 @@ for folder in var/tmp tmp run sys proc dev; do
 done
 "#;
 
-/// A root with rpm in it, in the mount namespace of this thread.
+/// A root with rpm in it, in the mount namespace of this thread, and what it is asked about.
 pub(super) struct Rpm<'a> {
     root: &'a Path,
+    /// How rpm is told of rowi's root and of its own.
+    sides: [Vec<String>; 2],
+}
+
+/// How a command ended.
+pub(super) struct Done {
+    pub(super) is_success: bool,
+    pub(super) said: String,
 }
 
 impl<'a> Rpm<'a> {
@@ -69,8 +79,29 @@ impl<'a> Rpm<'a> {
         }
         run("mount", &["-t", "proc", "none", text(&root.join("proc"))]);
         run("mount", &["--bind", "/dev", text(&root.join("dev"))]);
-        run("mount", &["-t", "tmpfs", "none", text(&root.join("tmp"))]);
-        Self { root }
+        for folder in ["tmp", "var/tmp"] {
+            run("mount", &["-t", "tmpfs", "none", text(&root.join(folder))]);
+        }
+        let side = |of: &str| vec!["--root".to_owned(), of.to_owned()];
+        Self { root, sides: ["/", TARGET].map(side) }
+    }
+
+    /// The same rpm, asked about two folders in the one that is filled, with their databases in `database`.
+    pub(super) fn between(&self, folders: [&Path; 2], database: &str) -> Self {
+        let side =
+            |of: &Path| ["--root", text(&Path::new(TARGET).join(of)), "--dbpath", database].map(str::to_owned).to_vec();
+        Self { root: self.root, sides: folders.map(side) }
+    }
+
+    /// Installs one file of the repository into the second folder, whatever it asks for, without scriptlets.
+    pub(super) fn place(&self, package: &Path) -> Done {
+        let whatever = ["-U", "--nodeps", "--noscripts", "--notriggers", "--nosignature", "--ignorearch", "--ignoreos"];
+        let file = Path::new(REPOSITORY).join(package);
+        let side = self.sides[1].iter().map(String::as_str);
+        let args: Vec<&str> = side.chain(whatever).chain(["--ignoresize", text(&file)]).collect();
+        let output = self.command("rpm", &args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Done { is_success: output.status.success(), said }
     }
 
     /// Installs packages of the repository, given by their files' names, in namespaces as a build has them.
@@ -92,7 +123,10 @@ impl<'a> Rpm<'a> {
 
     /// What rpm says of the image that it lies in, and of the folder that it filled.
     pub(super) fn both(&self, args: &[&str]) -> [String; 2] {
-        ["/", TARGET].map(|of| self.ask("rpm", &[&["--root", of], args].concat()))
+        self.sides.each_ref().map(|side| {
+            let args: Vec<&str> = side.iter().map(String::as_str).chain(args.iter().copied()).collect();
+            self.ask("rpm", &args)
+        })
     }
 
     /// Every header, by the package's name and version: its tags with their values. The times and the colour of the
@@ -111,16 +145,26 @@ impl<'a> Rpm<'a> {
 
     /// Both databases are sound, says rpm.
     pub(super) fn verify_databases(&self) {
-        for of in ["/", TARGET] {
-            run("chroot", &[text(self.root), "rpmdb", "--root", of, "--verifydb"]);
+        for side in &self.sides {
+            let args: Vec<&str> = side.iter().map(String::as_str).chain(["--verifydb"]).collect();
+            let done = self.command("rpmdb", &args).output().unwrap();
+            assert!(done.status.success(), "rpmdb {args:?}: {}", String::from_utf8_lossy(&done.stderr));
         }
     }
 
     fn ask(&self, program: &str, args: &[&str]) -> String {
+        let output = self.command(program, args).output().unwrap();
         // `rpm -V` fails where something differs, which is an answer.
-        let script =
-            r#"root=$1; shift; env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 TZ=UTC chroot "$root" "$@" || [ $? = 1 ]"#;
-        run("sh", &[&["-c", script, "sh", text(self.root), program], args].concat())
+        let is_answer = matches!(output.status.code(), Some(0 | 1));
+        assert!(is_answer, "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new("chroot");
+        command.arg(self.root).arg(program).args(args);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        command
     }
 }
 
