@@ -105,6 +105,15 @@ impl Bench {
         self.build(Who::Root, profile, output, more)
     }
 
+    /// Boots an image with one firmware and checks it; the table of the checks, all of which have to pass.
+    pub(crate) fn boot_check(&self, images: &Images, firmware: &str) -> String {
+        let args = ["boot", "--check", "--firmware", firmware, text(&images.qcow2)];
+        let checked = self.command(Who::Root, &args).output().unwrap();
+        let (table, said) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+        assert!(checked.status.success(), "{table}{said}");
+        table.into_owned()
+    }
+
     /// Whether packages can be satisfied, and what is said where they cannot.
     pub(crate) fn can_plan(&self, profile: &str, more: &[&str]) -> Result<(), String> {
         let common = self.arguments(profile);

@@ -12,3 +12,4 @@ mod place;
 mod profile;
 mod sandbox;
 mod web;
+mod zypper;
