@@ -39,6 +39,7 @@ pub fn plan(profile: &Profile, mut packages: Vec<Package>, inputs: &Inputs, opti
             docs: profile.packages.docs,
             locales: profile.packages.locales.clone(),
             environment: distribution.environment.clone(),
+            rpmdb: distribution.traits.rpmdb,
             own_accounts: distribution.traits.own_accounts,
             allowed_failures: distribution.allowed_failures.clone(),
             strict_scriptlets: options.strict_scriptlets,

@@ -9,6 +9,7 @@ use crate::{
         AllowedFailure, Arch, Boot, BootFiles, Check, Emulate, Format, Key, Layout, Machine, Repository, ScriptTime,
         Traits,
     },
+    rpmdb::Backend,
     units::{Bytes, Epoch},
 };
 
@@ -89,6 +90,8 @@ pub struct Install {
     pub docs: bool,
     /// Languages; empty is all.
     pub locales: Vec<String>,
+    /// The database's format until the root's own rpm says it.
+    pub rpmdb: Backend,
     /// Whether accounts that packages provide are left to scriptlets, as an rpm without `%__systemd_sysusers` does it.
     pub own_accounts: bool,
     /// Variables added to the constant environment of scriptlets.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::Bytes;
+use crate::{rpmdb::Backend, units::Bytes};
 
 /// A checked profile for one platform, distribution and architecture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,6 +219,8 @@ pub struct Traits {
     pub default_subvolume_boot: bool,
     /// How it expects `/etc`.
     pub etc: EtcMode,
+    /// Its rpm's database, until the rpm that is installed says it.
+    pub rpmdb: Backend,
     /// Whether its rpm leaves the accounts that packages provide to their scriptlets.
     pub own_accounts: bool,
 }

@@ -239,6 +239,7 @@ pub(super) const DISTRIBUTION: Shape = Record(fields! {
     "traits": Record(fields! {
         "default_subvolume_boot": Flag, "Whether its GRUB follows the btrfs default subvolume";
         "etc": Word(&["subvolume", "overlay", "plain"]), "How it expects `/etc`";
+        "rpmdb": Word(&["sqlite", "ndb"]), "Its rpm's database, until the macros of the rpm that is installed say it; default `sqlite`";
         "own_accounts": Flag, "Whether its rpm makes no accounts of `user(NAME)` provides (`%__systemd_sysusers` is unset): scriptlets do";
     }), "Its habits";
     "environment": Map(&Text), "Variables added to a scriptlet's environment";

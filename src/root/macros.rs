@@ -1,4 +1,4 @@
-//! The macro files of an installed root, as far as the database's place needs them.
+//! The macro files of an installed root, as far as the database's place and format need them.
 //!
 //! Files and their order: `MACROFILES` of rpm 4.18 to 6.0 (CMakeLists.txt, macros/meson.build): a later definition
 //! replaces an earlier one.
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io};
 use rustix::fs::{self, Dir, FileType, Mode, OFlags};
 
 use super::place::Root;
-use crate::tree::RelPath;
+use crate::{rpmdb::Backend, tree::RelPath};
 
 /// Deeper nesting is a macro that names itself.
 const DEEPEST: usize = 16;
@@ -24,16 +24,29 @@ pub(super) fn is_macro_file(path: &RelPath) -> bool {
     })
 }
 
-/// `%_dbpath` below the root, or nothing where no file says it or where only running code could.
-pub(super) fn database_folder(root: &mut Root) -> io::Result<Option<RelPath>> {
+/// What the macros say of the database; nothing where no file says it or where only running code could.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// `%_dbpath`, below the root.
+    pub(super) folder: Option<RelPath>,
+    /// `%_db_backend`.
+    pub(super) backend: Option<Backend>,
+}
+
+/// Reads the root's macro files.
+pub(super) fn database(root: &mut Root) -> io::Result<Told> {
     let mut macros = BTreeMap::from([("_var".to_owned(), "/var".to_owned()), ("_usr".to_owned(), "/usr".to_owned())]);
     for (folder, name) in FILES {
         for text in read(root, folder, name)? {
             collect(&text, &mut macros);
         }
     }
-    let path = expand("%{_dbpath}", &macros, 0);
-    Ok(path.filter(|path| path.starts_with('/')).and_then(|path| RelPath::new(path).ok()))
+    let path = expand("%{_dbpath}", &macros, 0).filter(|path| path.starts_with('/'));
+    let backend = expand("%{_db_backend}", &macros, 0);
+    Ok(Told {
+        folder: path.and_then(|path| RelPath::new(path).ok()),
+        backend: backend.and_then(|name| Backend::named(&name)),
+    })
 }
 
 /// The files of a folder whose names begin like this, in the order of their names; backups are left out.
@@ -103,7 +116,7 @@ mod tests {
     #[test]
     fn the_last_definition_says_where_the_database_is() {
         let holder = tempfile::tempdir().unwrap();
-        let folder = |root: &mut Root| database_folder(root).unwrap().map(|path| path.to_string());
+        let folder = |root: &mut Root| database(root).unwrap().folder.map(|path| path.to_string());
         let mut root = Root::open(holder.path()).unwrap();
         assert_eq!(folder(&mut root), None);
         let write = |path: &str, text: &str| {
@@ -116,6 +129,9 @@ mod tests {
         write("usr/lib/rpm/macros.d/macros.db", "# text\n%_dbpath %{_usr}/lib/sysimage/rpm\n");
         write("usr/lib/rpm/macros.d/macros.db~", "%_dbpath /wrong\n");
         assert_eq!(folder(&mut root).as_deref(), Some("/usr/lib/sysimage/rpm"));
+        assert_eq!(database(&mut root).unwrap().backend, None);
+        write("usr/lib/rpm/macros", "%_db_backend\t      ndb\n");
+        assert_eq!(database(&mut root).unwrap().backend, Some(Backend::Ndb));
         write("etc/rpm/macros.run", "%_dbpath %(echo /x)\n");
         assert_eq!(folder(&mut root), None);
         assert!(is_macro_file(&RelPath::new("/usr/lib/rpm/macros.d/macros.db").unwrap()));

@@ -1,8 +1,9 @@
 //! The rpm database as it grows: a package's header goes in once its files are placed, and is on disk before anything
 //! runs in the root that could ask for it. After the last scriptlet it is read back and written anew, canonically.
 //!
-//! It lies where the root's own rpm looks for it: `%_dbpath` of the macro files that are installed. Until these are
-//! there, it lies where a package says it will: `/usr/lib/sysimage/rpm` if one has that folder, else `/var/lib/rpm`.
+//! It lies where the root's own rpm looks for it, in the format that this rpm has: `%_dbpath` and `%_db_backend` of the macro
+//! files that are installed. Until these are there, the distribution's file says the format, and it lies where a package
+//! says it will: `/usr/lib/sysimage/rpm` if one has that folder, else `/var/lib/rpm`.
 
 use std::{
     io,
@@ -14,8 +15,8 @@ use super::{Error, Installed, Settings, fate::Fate, macros, package::Package, pl
 use crate::{
     rpm::{Header, export::Installation},
     rpmdb::{
+        self, Backend, Database,
         pubkey::{self, Importer},
-        sqlite::{self, Database},
     },
     tree::RelPath,
     units::Epoch,
@@ -30,6 +31,7 @@ const RPM_VERSION: &str = "4.20.1";
 #[derive(Debug)]
 pub(super) struct Store {
     folder: RelPath,
+    backend: Backend,
     pending: Vec<Header>,
     /// Whether there is a file.
     begun: bool,
@@ -47,7 +49,8 @@ impl Store {
         let place = if owned { NEW_PLACE } else { OLD_PLACE };
         let folder = RelPath::new(place).expect("both are paths");
         let keys = pubkey::headers(&settings.keys, settings.epoch, &importer(packages))?;
-        Ok(Self { folder, pending: Vec::new(), begun: false, look_again: false, epoch: settings.epoch, keys })
+        let backend = settings.install.rpmdb;
+        Ok(Self { folder, backend, pending: Vec::new(), begun: false, look_again: false, epoch: settings.epoch, keys })
     }
 
     /// The keys as `rpm -qa` lists them.
@@ -75,7 +78,8 @@ impl Store {
         }
         self.move_if_needed(root)?;
         let folder = self.host_folder(root)?;
-        let mut database = if self.begun { Database::open(&folder)? } else { Database::create(&folder)? };
+        let how = if self.begun { Database::open } else { Database::create };
+        let mut database = how(self.backend, &folder)?;
         for header in self.pending.drain(..) {
             database.add(&header)?;
         }
@@ -91,9 +95,9 @@ impl Store {
         let folder = self.host_folder(root)?;
         if self.begun {
             self.flush(root)?;
-            Ok(sqlite::rewrite(&folder, self.epoch)?)
+            Ok(rpmdb::rewrite(self.backend, &folder, self.epoch)?)
         } else {
-            Ok(sqlite::write_canonical(&folder, &self.pending)?)
+            Ok(rpmdb::write_canonical(self.backend, &folder, &self.pending.iter().collect::<Vec<_>>())?)
         }
     }
 
@@ -108,17 +112,17 @@ impl Store {
         if !std::mem::take(&mut self.look_again) {
             return Ok(());
         }
-        let told = macros::database_folder(root).map_err(|source| Error::io("read the root's rpm macros", source))?;
-        let Some(folder) = told.filter(|folder| *folder != self.folder) else { return Ok(()) };
-        if !self.begun {
-            self.folder = folder;
+        let told = macros::database(root).map_err(|source| Error::io("read the root's rpm macros", source))?;
+        let folder = told.folder.unwrap_or_else(|| self.folder.clone());
+        let backend = told.backend.unwrap_or(self.backend);
+        if (&folder, backend) == (&self.folder, self.backend) {
             return Ok(());
         }
-        let old = self.host_folder(root)?;
-        self.folder = folder;
+        let old = if self.begun { Some((self.backend, self.host_folder(root)?)) } else { None };
+        (self.folder, self.backend) = (folder, backend);
+        let Some((format, old)) = old else { return Ok(()) };
         let new = self.host_folder(root)?;
-        let moved = fs_err::rename(old.join(sqlite::FILE_NAME), new.join(sqlite::FILE_NAME));
-        moved.map_err(|source| Error::io("move the rpm database to where the root's rpm looks", source))?;
+        rpmdb::convert((format, &old), (self.backend, &new))?;
         // A package's folder that has other files stays.
         let _ = fs_err::remove_dir(old);
         Ok(())

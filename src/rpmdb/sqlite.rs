@@ -15,19 +15,18 @@ use rusqlite::{
 };
 
 use super::{
-    Error, Result, at_epoch,
+    Error, Result, check,
     index::{self, INDEXES, Index},
+    parse, set_readable,
 };
-use crate::{
-    rpm::{Header, Tag, header::Limits},
-    units::Epoch,
-};
+use crate::rpm::Header;
 
 /// The database's file in rpm's folder.
 pub const FILE_NAME: &str = "rpmdb.sqlite";
 
-/// What else rpm may leave beside it.
-const COMPANIONS: [&str; 4] = ["rpmdb.sqlite-wal", "rpmdb.sqlite-shm", "rpmdb.sqlite-journal", ".rpm.lock"];
+/// It, and what else rpm may leave beside it.
+pub(super) const FILES: [&str; 5] =
+    [FILE_NAME, "rpmdb.sqlite-wal", "rpmdb.sqlite-shm", "rpmdb.sqlite-journal", ".rpm.lock"];
 
 /// An open database.
 #[derive(Debug)]
@@ -110,21 +109,12 @@ impl Database {
     /// # Errors
     /// A database that can't be read, or a broken header in it.
     pub fn headers(&self) -> Result<Vec<(u32, Header)>> {
-        let mut headers = Vec::new();
         let error = told("reading", &self.path);
         let read = || -> rusqlite::Result<Vec<(u32, Vec<u8>)>> {
             let mut statement = self.connection.prepare("SELECT hnum, blob FROM Packages ORDER BY hnum")?;
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
-        for (number, blob) in read().map_err(error)? {
-            let header = Header::parse(blob, "stored header", Limits::MAIN).map_err(|source| Error::Header {
-                path: self.path.clone(),
-                number,
-                source,
-            })?;
-            headers.push((number, header));
-        }
-        Ok(headers)
+        read().map_err(error)?.into_iter().map(|(number, blob)| parse(&self.path, number, blob)).collect()
     }
 
     /// Ends the work on it, with everything in the file.
@@ -175,7 +165,7 @@ impl Database {
 ///
 /// # Errors
 /// A header that rpm wouldn't take, or a folder that can't be written. The old database stays then.
-pub fn write_canonical<'header>(folder: &Path, headers: impl IntoIterator<Item = &'header Header>) -> Result<()> {
+pub fn write_canonical(folder: &Path, headers: &[&Header]) -> Result<()> {
     fs_err::create_dir_all(folder)?;
     let temporary = tempfile::Builder::new().prefix(".rpmdb-").tempdir_in(folder)?;
     let path = temporary.path().join(FILE_NAME);
@@ -192,40 +182,11 @@ pub fn write_canonical<'header>(folder: &Path, headers: impl IntoIterator<Item =
     })?;
     database.close()?;
     set_readable(&path)?;
-    for companion in COMPANIONS.map(|name| folder.join(name)).iter().filter(|path| path.exists()) {
+    for companion in FILES.map(|name| folder.join(name)).iter().filter(|path| path.exists()) {
         fs_err::remove_file(companion)?;
     }
     fs_err::rename(&path, folder.join(FILE_NAME))?;
     Ok(())
-}
-
-/// Reads the database back, whoever wrote to it last, and writes it anew as of the image's epoch.
-///
-/// # Errors
-/// As [`Database::headers`] and [`write_canonical`].
-pub fn rewrite(folder: &Path, epoch: Epoch) -> Result<()> {
-    let database = Database::open(folder)?;
-    let headers: Vec<Header> = database.headers()?.iter().map(|(_, header)| at_epoch(header, epoch)).collect();
-    database.close()?;
-    write_canonical(folder, &headers)
-}
-
-/// rpm's own mode for it: everyone may ask.
-fn set_readable(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs_err::set_permissions(path, PermissionsExt::from_mode(0o644))?)
-}
-
-/// What rpm's `validHeader` demands.
-fn check(header: &Header) -> Result<()> {
-    let missing = |tag| Err(Error::Incomplete { label: header.label(), tag });
-    if header.region.is_none_or(|region| region.tag != Tag::HEADERIMMUTABLE) {
-        return missing(Tag::HEADERIMMUTABLE);
-    }
-    match [Tag::NAME, Tag::VERSION, Tag::RELEASE].into_iter().find(|tag| !header.has(*tag)) {
-        Some(tag) => missing(tag),
-        None => Ok(()),
-    }
 }
 
 /// A key with its type: rpm binds text that needn't be UTF-8.

@@ -4,7 +4,12 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 use rusqlite::{Connection, types::Value as Sql};
 
-use super::{index::INDEXES, sqlite::Database, *};
+use super::{
+    Backend, Epoch, Header, Tag, at_epoch,
+    index::INDEXES,
+    pubkey, rewrite, rpm,
+    sqlite::{self, Database},
+};
 use crate::rpm::{
     Package,
     export::{FileState, Installation},
@@ -18,7 +23,7 @@ fn rows(connection: &Connection, sql: &str) -> Vec<Vec<Sql>> {
     rows.map(Result::unwrap).collect()
 }
 
-fn installed(path: &Path, time: u32) -> Header {
+pub(super) fn installed(path: &Path, time: u32) -> Header {
     let package: Package = read(path).unwrap();
     let files = rpm::files::files(&package.header).unwrap();
     let file_states = vec![FileState::Normal; files.len()];
@@ -129,7 +134,7 @@ fn rpm_reads_what_is_written() {
     let all = packages(&corpus.join("rpms"));
     let headers: Vec<Header> = all.iter().filter(|path| read(path).is_ok()).map(|path| installed(path, 7)).collect();
     let headers: Vec<&Header> = headers.iter().filter(|header| !header.has(Tag::SOURCEPACKAGE)).collect();
-    sqlite::write_canonical(folder.path(), headers.iter().copied()).unwrap();
+    sqlite::write_canonical(folder.path(), &headers).unwrap();
     let Some(listed) = ask("rpm", folder.path(), &["-qa", "--qf", "%{NAME}\n"]) else { return };
     assert_eq!(listed.lines().count(), headers.len());
     ask("rpmdb", folder.path(), &["--verifydb"]).unwrap();
@@ -158,7 +163,7 @@ fn the_same_packages_give_the_same_bytes_whatever_came_before() {
         }
         database.close().unwrap();
         fs_err::write(folder.path().join(".rpm.lock"), "").unwrap();
-        sqlite::rewrite(folder.path(), Epoch(1_700_000_000)).unwrap();
+        rewrite(Backend::Sqlite, folder.path(), Epoch(1_700_000_000)).unwrap();
         let names: Vec<_> = fs_err::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, [sqlite::FILE_NAME]);
         fs_err::read(folder.path().join(sqlite::FILE_NAME)).unwrap()

@@ -3,6 +3,7 @@
 
 mod apart;
 mod corpus;
+mod ndb;
 mod nodes;
 mod purpose;
 mod rpm;

@@ -7,7 +7,7 @@ use crate::profile::{
     AllowedFailure, BootFiles, Distribution, EtcMode, Key, OnImage, Place, Repository, Traits, Verify, faults::option,
     find, node::Node, scalar,
 };
-use crate::repo::without_user;
+use crate::{repo::without_user, rpmdb::Backend};
 
 /// zypper's default for repositories.
 const DEFAULT_PRIORITY: u32 = 99;
@@ -22,6 +22,7 @@ impl Reader<'_> {
             keys,
             traits: Traits {
                 default_subvolume_boot: flag(node, "traits.default_subvolume_boot").unwrap_or(false),
+                rpmdb: string(node, "traits.rpmdb").and_then(|name| Backend::named(&name)).unwrap_or_default(),
                 own_accounts: flag(node, "traits.own_accounts").unwrap_or(false),
                 etc: string(node, "traits.etc").and_then(|text| word::<EtcMode>(&text)).unwrap_or_default(),
             },

@@ -167,7 +167,7 @@ fn told(error: &dyn std::error::Error) -> String {
 }
 
 /// There are no scriptlets.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Runner for Nobody {
     fn run(&mut self, job: &Job) -> io::Result<Outcome> {

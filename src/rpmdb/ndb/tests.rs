@@ -1,0 +1,184 @@
+//! Databases that rpm 6.0.2 and SUSE's rpm wrote, and ours beside them.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::*;
+use crate::{
+    rpm::{Header, Tag, tests::corpus},
+    rpmdb::{
+        Backend, convert,
+        index::{INDEXES, rows},
+        rewrite, sqlite,
+        tests::installed,
+    },
+    units::Epoch,
+};
+
+/// Key, package and which value of every slot of every table of an `Index.db`, by the table's tag.
+fn index_rows(file: &[u8]) -> BTreeSet<(u32, Vec<u8>, u32, u32)> {
+    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    assert_eq!((&file[..4], word(4), word(16)), (&b"RpmX"[..], 0, 4096));
+    let mut found = BTreeSet::new();
+    for slot in (32..word(12) as usize * 4096).step_by(16) {
+        let (tag, start, pages) = (word(slot + 4), word(slot + 8) as usize * 4096, word(slot + 12));
+        if pages == 0 {
+            continue;
+        }
+        assert_eq!(&file[start..start + 4], b"RpmI");
+        let (slots, used, mask, end) =
+            (word(start + 12) as usize, word(start + 16), word(start + 24), word(start + 28) as usize);
+        let keys = &file[start + 64 + slots * 12..];
+        let mut seen = 0;
+        for at in 0..slots {
+            let [key, data] = [0, 4].map(|part| word(start + 64 + at * 8 + part));
+            if key == 0 {
+                continue;
+            }
+            seen += 1;
+            if key == u32::MAX {
+                continue;
+            }
+            let offset = (key & !mask) as usize;
+            assert!(offset < end);
+            let (length, before) = match &keys[offset..offset + 7] {
+                [255, 255, 255, rest @ ..] => (u32::from_le_bytes(rest.try_into().unwrap()) as usize, 7),
+                [255, low, high, ..] => (usize::from(u16::from_le_bytes([*low, *high])), 3),
+                [length, ..] => (usize::from(*length), 1),
+                [] => unreachable!(),
+            };
+            let name = keys[offset + before..][..length].to_vec();
+            assert_eq!(super::index::murmur(&name) & mask, key & mask, "{name:?}");
+            let overflow = word(start + 64 + slots * 8 + at * 4);
+            let (number, value) = match data {
+                0x8000_0000.. => (overflow, data ^ 0x8000_0000),
+                0x4000_0000.. => (data & 0xff_ffff, (data ^ 0x4000_0000) >> 24),
+                _ => (data & 0xf_ffff, data >> 20),
+            };
+            assert!(found.insert((tag, name, number, value)));
+        }
+        assert_eq!(seen, used, "table {tag}");
+    }
+    found
+}
+
+fn headers(folder: &Path) -> Vec<Header> {
+    Database::open(folder).unwrap().headers().unwrap().into_iter().map(|(_, header)| header).collect()
+}
+
+#[test]
+fn it_is_what_rpm_writes() {
+    let Some(corpus) = corpus() else { return };
+    let theirs = corpus.join("rpmdb/reference-rpm6/setC-dev/ndb");
+    let read = |folder: &Path, name| fs_err::read(folder.join(name)).unwrap();
+    let blobs = blobs(&read(&theirs, FILE_NAME)).unwrap();
+    let headers: Vec<Header> =
+        blobs.iter().map(|blob| super::parse(&theirs, blob.number, blob.header.clone()).unwrap().1).collect();
+    assert_eq!(headers.len(), 29);
+    let ours = tempfile::tempdir().unwrap();
+    write_canonical(ours.path(), &headers.iter().collect::<Vec<_>>()).unwrap();
+    assert!(read(ours.path(), FILE_NAME) == read(&theirs, FILE_NAME), "Packages.db differs from rpm's");
+    let [ours, theirs] = [ours.path(), &theirs].map(|folder| index_rows(&read(folder, INDEX_NAME)));
+    assert_eq!(ours, theirs);
+    assert!(ours.len() > 1000, "{}", ours.len());
+    // And what the headers say they are found by is what the tables hold.
+    let mut expected = BTreeSet::new();
+    for (number, header) in (1..).zip(&headers) {
+        for index in INDEXES {
+            expected.extend(rows(header, index).into_iter().map(|row| (index.tag.0, row.key, number, row.at)));
+        }
+    }
+    assert_eq!(ours, expected);
+}
+
+#[test]
+fn a_real_system_is_read() {
+    let Some(corpus) = corpus() else { return };
+    let listed = corpus.join("rpmdb/_oracle/go-rpmdb__testdata__sle15-bci__Packages.db.qa.tsv");
+    let bytes = fs_err::read(corpus.join("rpmdb/go-rpmdb/testdata/sle15-bci/Packages.db")).unwrap();
+    let found: BTreeSet<String> = blobs(&bytes)
+        .unwrap()
+        .into_iter()
+        .map(|blob| super::parse(Path::new("db"), blob.number, blob.header).unwrap())
+        .map(|(number, header)| {
+            let text = |tag| header.string(tag).unwrap().into_owned();
+            [text(Tag::NAME), text(Tag::VERSION), text(Tag::RELEASE), number.to_string(), text(Tag::SHA1HEADER)]
+                .join(" ")
+        })
+        .collect();
+    // name, epoch, version, release, arch, installtime, dbinstance, size, sha1header
+    let listed = fs_err::read_to_string(listed).unwrap();
+    let rows = listed.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+    let listed: BTreeSet<String> = rows.map(|row| [0, 2, 3, 6, 8].map(|at| row[at]).join(" ")).collect();
+    assert_eq!(found, listed);
+    assert_eq!(found.len(), 35);
+}
+
+#[test]
+fn it_grows_shrinks_and_is_written_anew() {
+    let Some(corpus) = corpus() else { return };
+    let all = fs_err::read_to_string(corpus.join("rpmdb/reference-rpm6/setC-dev/packages.txt")).unwrap();
+    let headers_of: Vec<Header> = all.lines().map(|path| installed(&corpus.join(path), 7)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    // More packages than the first pages have room for.
+    let mut database = Database::create(folder.path()).unwrap();
+    let capacity = PAGES as usize * SLOTS_OF_A_PAGE - packages::FIRST_SLOT;
+    for number in 0..=capacity {
+        assert_eq!(database.add(&headers_of[number % 3]).unwrap() as usize, number + 1);
+    }
+    assert_eq!(database.headers().unwrap().len(), capacity + 1);
+    for number in 4..=capacity + 1 {
+        database.remove(u32::try_from(number).unwrap()).unwrap();
+    }
+    database.remove(1).unwrap();
+    database.remove(1).unwrap();
+    fs_err::write(folder.path().join(INDEX_NAME), "of an rpm that was asked meanwhile").unwrap();
+    database.close().unwrap();
+    assert!(!folder.path().join(INDEX_NAME).exists());
+    let mut database = Database::open(folder.path()).unwrap();
+    database.add(&headers_of[9]).unwrap();
+    drop(database);
+    rewrite(Backend::Ndb, folder.path(), Epoch(7)).unwrap();
+    let expected = [1, 2, 9].map(|at| headers_of[at].clone());
+    let blobs = |headers: &[Header]| headers.iter().map(|header| header.blob().to_vec()).collect::<Vec<_>>();
+    assert!(blobs(&headers(folder.path())) == blobs(&expected));
+    let once = tempfile::tempdir().unwrap();
+    write_canonical(once.path(), &expected.iter().collect::<Vec<_>>()).unwrap();
+    for name in [FILE_NAME, INDEX_NAME] {
+        let [one, other] = [&folder, &once].map(|folder| fs_err::read(folder.path().join(name)).unwrap());
+        assert!(one == other, "{name}");
+    }
+    // There and back through the other format.
+    let sqlite = tempfile::tempdir().unwrap();
+    convert((Backend::Ndb, folder.path()), (Backend::Sqlite, sqlite.path())).unwrap();
+    assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 0);
+    convert((Backend::Sqlite, sqlite.path()), (Backend::Ndb, folder.path())).unwrap();
+    assert!(!sqlite.path().join(sqlite::FILE_NAME).exists());
+    assert!(blobs(&headers(folder.path())) == blobs(&expected));
+}
+
+#[test]
+fn damaged_databases_are_refused_and_nothing_panics() {
+    let Some(corpus) = corpus() else { return };
+    let good = fs_err::read(corpus.join("rpmdb/reference-rpm6/setC-dev/ndb/Packages.db")).unwrap();
+    for length in (0..good.len()).step_by(997) {
+        assert!(blobs(&good[..length]).is_err(), "{length}");
+    }
+    let (mut refused, mut same) = (0, 0);
+    for at in (0..8192).chain((8192..good.len()).step_by(331)) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0xa5;
+        match blobs(&bytes) {
+            Ok(_) => same += 1,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                refused += 1;
+            }
+        }
+    }
+    // Generation, the next number, and free slots' numbers and lengths may be anything.
+    assert!(refused > 2 * same, "{refused} {same}");
+    let broken = tempfile::tempdir().unwrap();
+    fs_err::write(broken.path().join(FILE_NAME), &good[..5008]).unwrap();
+    let error = Database::open(broken.path()).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("has no room"), "{error:?}");
+}

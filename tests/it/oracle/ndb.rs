@@ -1,0 +1,160 @@
+//! rpm itself, built with the backend that Debian leaves out, opens, asks and changes the ndb databases that rowi writes.
+//! `ROWI_RPM_NDB` names its folder (`ci/rpm-ndb` prints it).
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use assert_cmd::Command;
+use rowi::{
+    plan::Install,
+    report::Report,
+    root::{self, Settings},
+    rpm::Header,
+    rpmdb::{self, Backend, Database},
+    units::Epoch,
+};
+
+use super::corpus::Nobody;
+use crate::{
+    image::text,
+    place::{corpus, skip, test_distribution},
+};
+
+/// Where both keep the database of a root that says nothing else.
+const DATABASE: &str = "var/lib/rpm";
+/// Another one, so that rpm's own place is not the one that is tested.
+const OTHER: &str = "usr/lib/other";
+
+/// This rpm knows no OpenPGP: `RPMVSF_MASK_NOSIGNATURES` and bit 12 (rpm 4.20, `include/rpm/rpmts.h`).
+const NO_SIGNATURES: &str = "0xc1c00";
+
+/// A root, and the rpm that looks at it.
+struct Judge {
+    rpm: PathBuf,
+    root: tempfile::TempDir,
+}
+
+impl Judge {
+    /// A root with these packages in it.
+    fn new(packages: &[PathBuf]) -> Option<Self> {
+        let Some(rpm) = std::env::var_os("ROWI_RPM_NDB") else { return skip("ROWI_RPM_NDB is not set") };
+        if !rustix::process::geteuid().is_root() {
+            return skip("owners need root");
+        }
+        let judge = Self { rpm: rpm.into(), root: tempfile::tempdir_in("/var/tmp").unwrap() };
+        let staging = tempfile::tempdir_in("/var/tmp").unwrap();
+        let install = Install { docs: true, rpmdb: Backend::Ndb, ..Install::default() };
+        let settings = Settings { install, epoch: Epoch(1_790_000_000), no_scriptlets: true, ..Settings::default() };
+        let root = judge.root.path();
+        root::assemble(packages, &settings, root, staging.path(), &mut Nobody, &Report::default()).unwrap();
+        Some(judge)
+    }
+
+    fn files(&self, database: &str) -> BTreeSet<String> {
+        let entries = fs_err::read_dir(self.root.path().join(database)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// What a program of rpm's says, and that it complains of nothing.
+    fn ask(&self, program: &str, database: &str, args: &[&str]) -> BTreeSet<String> {
+        let (said, told) = self.run(program, database, args);
+        assert_eq!(told, "", "{program} {args:?}");
+        said
+    }
+
+    /// What a program of rpm's says, and what it complains of.
+    fn run(&self, program: &str, database: &str, args: &[&str]) -> (BTreeSet<String>, String) {
+        let place = format!("/{database}");
+        let fixed = ["--root", text(self.root.path()), "--dbpath", &place, "--define", "_db_backend ndb"];
+        let flags = ["install", "query", "erase", "verify", "rebuilddb"];
+        let unsigned =
+            flags.iter().flat_map(|what| ["--define".to_owned(), format!("_vsflags_{what} {NO_SIGNATURES}")]);
+        let output = Command::new(self.rpm.join(program)).args(fixed).args(unsigned).args(args).output().unwrap();
+        let [said, told] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{program} {args:?}: {said}{told}");
+        (said.lines().map(str::to_owned).collect(), told)
+    }
+
+    fn all(&self, database: &str) -> BTreeSet<String> {
+        self.ask("rpm", database, &["-qa"])
+    }
+
+    /// What rowi's reader finds.
+    fn read(&self, database: &str) -> BTreeSet<String> {
+        let opened = Database::open(Backend::Ndb, &self.root.path().join(database)).unwrap();
+        let nvra = |header: &Header| {
+            let evr = header.evr();
+            format!("{}-{}-{}.{}", header.name().unwrap(), evr.version, evr.release, header.arch().unwrap())
+        };
+        opened.headers().unwrap().iter().map(|(_, header)| nvra(header)).collect()
+    }
+}
+
+#[test]
+fn rpm_opens_asks_and_changes_an_ndb_database() {
+    let Some(corpus) = corpus() else { return };
+    let listed = fs_err::read_to_string(corpus.join("rpmdb/reference-rpm6/setC-dev/packages.txt")).unwrap();
+    let packages: Vec<PathBuf> = listed.lines().map(|path| corpus.join(path)).collect();
+    let later = packages.iter().position(|path| text(path).contains("/hlinktest-")).unwrap();
+    let before = [&packages[..later], &packages[later + 1..]].concat();
+    let Some(judge) = Judge::new(&before) else { return };
+    let both = ["Index.db", "Packages.db"].map(str::to_owned).into();
+    assert_eq!(judge.files(DATABASE), both);
+    let index = judge.root.path().join(DATABASE).join("Index.db");
+    let written = fs_err::read(&index).unwrap();
+    let all = judge.all(DATABASE);
+    assert_eq!((all.len(), &all), (before.len(), &judge.read(DATABASE)));
+    judge.ask("rpmdb", DATABASE, &["--verifydb"]);
+    for (args, expected) in [
+        (["-q", "--whatprovides", "capstest"], "capstest"),
+        (["-q", "--whatrequires", "/bin/sh"], ""),
+        (["-qf", "/a/emptyCaps1", "--"], "capstest"),
+    ] {
+        let found = judge.ask("rpm", DATABASE, &args);
+        assert!(found.iter().all(|name| name.starts_with(expected)) && !found.is_empty(), "{args:?}: {found:?}");
+    }
+    assert!(fs_err::read(&index).unwrap() == written, "rpm made the index anew");
+
+    let package = text(&packages[later]);
+    let options = ["--nodeps", "--noscripts", "--nosignature", "--ignorearch", package];
+    judge.ask("rpm", DATABASE, &[&["-U"], &options[..]].concat());
+    judge.ask("rpm", DATABASE, &["-e", "--nodeps", "--noscripts", "capstest"]);
+    let changed = judge.all(DATABASE);
+    let difference: Vec<&String> = changed.symmetric_difference(&all).collect();
+    assert!(matches!(difference[..], [one, other] if one.starts_with("capstest") && other.starts_with("hlinktest")));
+    judge.ask("rpmdb", DATABASE, &["--verifydb"]);
+    assert_eq!(judge.read(DATABASE), changed);
+    judge.ask("rpmdb", DATABASE, &["--rebuilddb"]);
+    assert_eq!((judge.read(DATABASE), judge.all(DATABASE)), (changed.clone(), changed));
+}
+
+/// More packages than one page of slots holds, in a database that grew, and in one that was written at once.
+#[test]
+fn rpm_reads_an_ndb_database_of_a_whole_system() {
+    let Some(repository) = test_distribution() else { return };
+    let folders = ["x86_64", "noarch"].map(|arch| fs_err::read_dir(repository.join(arch)).into_iter().flatten());
+    let packages: Vec<PathBuf> = folders.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    assert!(packages.len() > 300, "{}", packages.len());
+    let Some(judge) = Judge::new(&packages) else { return };
+    // The root's own rpm has sqlite: its macros say so, once they are there.
+    let own = judge.root.path().join("usr/lib/sysimage/rpm");
+    let files = judge.files("usr/lib/sysimage/rpm");
+    assert!(files.contains("rpmdb.sqlite") && !files.contains("Packages.db"), "{files:?}");
+    let other: &Path = &judge.root.path().join(OTHER);
+    rpmdb::convert((Backend::Sqlite, &own), (Backend::Ndb, other)).unwrap();
+    // While a database grows it has no indexes; rpm makes them where it is asked.
+    let (grown, told) = judge.run("rpm", OTHER, &["-qa"]);
+    assert_eq!(
+        (grown.len(), told.as_str()),
+        (packages.len(), "warning: Generating 18 missing index(es), please wait...\n")
+    );
+    judge.ask("rpmdb", OTHER, &["--verifydb"]);
+    rpmdb::rewrite(Backend::Ndb, other, Epoch(7)).unwrap();
+    let owner = judge.ask("rpm", OTHER, &["-qf", "--qf", "%{NAME} %{INSTALLTIME}\n", "/usr/bin/rpm"]);
+    assert_eq!((judge.all(OTHER), owner), (grown.clone(), BTreeSet::from(["rpm 7".to_owned()])));
+    judge.ask("rpmdb", OTHER, &["--verifydb"]);
+    judge.ask("rpm", OTHER, &["-e", "--nodeps", "--noscripts", "--justdb", "rpm"]);
+    assert_eq!(judge.all(OTHER).len(), grown.len() - 1);
+}
