@@ -225,11 +225,14 @@ pub fn rewrite(backend: Backend, folder: &Path, epoch: Epoch) -> Result<()> {
     write_canonical(backend, folder, &headers.iter().collect::<Vec<_>>())
 }
 
-/// Brings a database to another folder, or into another format.
+/// Brings a database to another folder, or into another format. Folders are named as they are, not by links to them.
 ///
 /// # Errors
 /// It can't be read, or the new one can't be written.
 pub fn convert(from: (Backend, &Path), to: (Backend, &Path)) -> Result<()> {
+    if from == to {
+        return Ok(()); // by two names: one is a link to the other
+    }
     let database = Database::open(from.0, from.1)?;
     let mut new = Database::create(to.0, to.1)?;
     for (_, header) in database.headers()? {

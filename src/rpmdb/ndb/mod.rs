@@ -80,9 +80,9 @@ impl Database {
         let blob = self.directory.blob(header.blob()).map_err(damaged(&self.path))?;
         // As rpm does it: the header's bytes first, so that a slot never points to nothing.
         self.file.write_all_at(&blob.bytes, blob.offset())?;
-        let number = self.directory.insert(&blob).map_err(damaged(&self.path))?;
-        self.write_directory()?;
-        Ok(number)
+        let slot = self.directory.insert(&blob).map_err(damaged(&self.path))?;
+        self.write_slot(slot)?;
+        Ok(blob.number())
     }
 
     /// Removes a package by its number; none with that number is no error.
@@ -90,9 +90,9 @@ impl Database {
     /// # Errors
     /// A database that can't be written.
     pub fn remove(&mut self, number: u32) -> Result<()> {
-        let Some((offset, length)) = self.directory.remove(number) else { return Ok(()) };
-        self.write_directory()?;
-        self.file.write_all_at(&vec![0; length], offset)?; // rpm wants free places to be empty
+        let Some(freed) = self.directory.remove(number) else { return Ok(()) };
+        self.write_slot(freed.slot)?;
+        self.file.write_all_at(&vec![0; freed.length], freed.offset)?; // rpm wants free places to be empty
         Ok(())
     }
 
@@ -101,8 +101,9 @@ impl Database {
     /// # Errors
     /// A database that can't be read, or a broken header in it.
     pub fn headers(&self) -> Result<Vec<(u32, Header)>> {
-        let blobs = self.directory.blobs(&mut BufReader::new(&self.file)).map_err(damaged(&self.path))?;
-        blobs.into_iter().map(|blob| parse(&self.path, blob.number, blob.header)).collect()
+        let mut file = BufReader::new(&self.file);
+        let blobs = self.directory.blobs(&mut file).map(|blob| blob.map_err(damaged(&self.path)));
+        blobs.map(|blob| blob.and_then(|blob| parse(&self.path, blob.number, blob.header))).collect()
     }
 
     /// Ends the work on it, with everything in the files. Indexes that no longer fit are gone.
@@ -116,13 +117,17 @@ impl Database {
         }
     }
 
-    fn write_directory(&self) -> Result<()> {
-        Ok(self.file.write_all_at(&self.directory.to_bytes(), 0)?)
+    /// A slot, then the file's header, which says that something changed.
+    fn write_slot(&self, number: usize) -> Result<()> {
+        let (offset, bytes) = self.directory.slot(number);
+        self.file.write_all_at(&bytes, offset)?;
+        Ok(self.file.write_all_at(&self.directory.head(), 0)?)
     }
 
     /// Makes the file anew, with twice the slots.
     fn grow(&mut self) -> Result<()> {
-        let blobs = self.directory.blobs(&mut BufReader::new(&self.file)).map_err(damaged(&self.path))?;
+        let blobs: io::Result<Vec<Blob>> = self.directory.blobs(&mut BufReader::new(&self.file)).collect();
+        let blobs = blobs.map_err(damaged(&self.path))?;
         let mut directory = Directory::empty(self.directory.pages().saturating_mul(2));
         let mut places = Vec::new();
         for old in blobs {
@@ -135,7 +140,7 @@ impl Database {
             self.file.write_all_at(&blob.bytes, blob.offset())?;
         }
         self.directory = directory;
-        self.write_directory()
+        Ok(self.file.write_all_at(&self.directory.to_bytes(), 0)?)
     }
 }
 
@@ -178,7 +183,7 @@ pub fn write_canonical(folder: &Path, headers: &[&Header]) -> Result<()> {
 /// It isn't one, or is damaged.
 pub fn blobs(bytes: &[u8]) -> io::Result<Vec<Blob>> {
     let mut file = io::Cursor::new(bytes);
-    Directory::read(&mut file)?.blobs(&mut file)
+    Directory::read(&mut file)?.blobs(&mut file).collect()
 }
 
 fn damaged(path: &Path) -> impl Fn(io::Error) -> Error {

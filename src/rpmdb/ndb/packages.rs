@@ -4,6 +4,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use crate::rpm::header::Limits;
+
 /// `PAGE_SIZE`, `SLOT_SIZE` and `BLK_SIZE`.
 const PAGE: usize = 4096;
 const SLOT: usize = 16;
@@ -22,6 +24,8 @@ const HEAD: usize = 16;
 const TAIL: usize = 12;
 /// More slots than this is no database of ours or of anyone's: 16 million packages.
 const MOST_PAGES: u32 = 0xffff;
+/// No header takes more blocks: a file with holes may promise any length. Counts, 16 bytes an entry, data.
+const MOST_BLOCKS: u32 = (HEAD as u32 + 8 + 16 * Limits::MAIN.entries + Limits::MAIN.data + TAIL as u32).div_ceil(16);
 
 /// Where a package's header lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +57,17 @@ pub struct Blob {
     pub header: Vec<u8>,
 }
 
+/// A place that became free.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Freed {
+    /// Which slot.
+    pub(super) slot: usize,
+    /// In bytes.
+    pub(super) offset: u64,
+    /// In bytes.
+    pub(super) length: usize,
+}
+
 /// A header that is to be written, with its place.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -62,6 +77,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The package's.
+    pub(super) fn number(&self) -> u32 {
+        self.slot.number
+    }
+
     /// In bytes.
     pub(super) fn offset(&self) -> u64 {
         u64::from(self.slot.offset) * BLOCK
@@ -86,7 +106,7 @@ impl Directory {
         self.slots.iter().all(|slot| slot.number != 0)
     }
 
-    /// Reads the slot pages of a file, with rpm's checks and one more: no two headers overlap.
+    /// Reads the slot pages of a file, with rpm's checks and two more: no two headers overlap or have one number.
     pub(super) fn read(file: &mut (impl Read + Seek)) -> io::Result<Self> {
         let length = file.seek(SeekFrom::End(0))?;
         file.rewind()?;
@@ -113,11 +133,18 @@ impl Directory {
                 slots.push(Slot::parse(entry, first, blocks)?);
             }
         }
-        let directory = Self { generation, next, slots, pages };
+        let mut directory = Self { generation, next, slots, pages };
         let ordered = directory.ordered();
         if ordered.windows(2).any(|pair| pair[0].offset + pair[0].count > pair[1].offset) {
             return Err(fault("has headers that overlap"));
         }
+        let numbered = directory.numbered();
+        if let Some(pair) = numbered.windows(2).find(|pair| pair[0].number == pair[1].number) {
+            return Err(fault(&format!("has package {} twice", pair[0].number)));
+        }
+        // Whatever the file says: no number is 0, and none is given twice.
+        let free = numbered.last().map_or(1, |last| last.number.saturating_add(1));
+        directory.next = directory.next.max(free);
         Ok(directory)
     }
 
@@ -128,18 +155,23 @@ impl Directory {
         ordered
     }
 
-    /// Reads all headers, by number.
-    pub(super) fn blobs(&self, file: &mut (impl Read + Seek)) -> io::Result<Vec<Blob>> {
-        let mut blobs = self.ordered().into_iter().map(|slot| slot.read(file)).collect::<io::Result<Vec<_>>>()?;
-        blobs.sort_by_key(|blob| blob.number);
-        match blobs.windows(2).find(|pair| pair[0].number == pair[1].number) {
-            Some(pair) => Err(fault(&format!("has package {} twice", pair[0].number))),
-            None => Ok(blobs),
-        }
+    /// The slots that are used, by number.
+    fn numbered(&self) -> Vec<Slot> {
+        let mut numbered = self.ordered();
+        numbered.sort_by_key(|slot| slot.number);
+        numbered
+    }
+
+    /// Reads all headers, by number, one at a time.
+    pub(super) fn blobs(&self, file: &mut (impl Read + Seek)) -> impl Iterator<Item = io::Result<Blob>> {
+        self.numbered().into_iter().map(|slot| slot.read(file))
     }
 
     /// A header with its place behind all others, for the next package.
     pub(super) fn blob(&self, header: &[u8]) -> io::Result<Place> {
+        if self.next == u32::MAX {
+            return Err(fault("has no number left"));
+        }
         self.blob_of(self.next, header)
     }
 
@@ -161,37 +193,52 @@ impl Directory {
         Ok(Place { slot: Slot { number, offset, count }, bytes })
     }
 
-    /// Puts a header's place into the first free slot.
-    pub(super) fn insert(&mut self, place: &Place) -> io::Result<u32> {
-        let free = self.slots.iter_mut().find(|slot| slot.number == 0).ok_or_else(|| fault("is full"))?;
-        *free = place.slot;
+    /// Puts a header's place into the first free slot, and says which that is.
+    pub(super) fn insert(&mut self, place: &Place) -> io::Result<usize> {
+        let free = self.slots.iter().position(|slot| slot.number == 0).ok_or_else(|| fault("is full"))?;
+        self.slots[free] = place.slot;
         self.generation = self.generation.wrapping_add(1);
         self.next = self.next.max(place.slot.number.saturating_add(1));
-        Ok(place.slot.number)
+        Ok(free)
     }
 
-    /// Frees a slot; where its header was, in bytes.
-    pub(super) fn remove(&mut self, number: u32) -> Option<(u64, usize)> {
-        let slot = self.slots.iter_mut().find(|slot| slot.number == number && number != 0)?;
-        let old = std::mem::take(slot);
+    /// Frees a slot.
+    pub(super) fn remove(&mut self, number: u32) -> Option<Freed> {
+        let slot = self.slots.iter().position(|slot| slot.number == number && number != 0)?;
+        let old = std::mem::take(&mut self.slots[slot]);
         self.generation = self.generation.wrapping_add(1);
-        Some((u64::from(old.offset) * BLOCK, old.count as usize * BLOCK as usize))
+        Some(Freed { slot, offset: u64::from(old.offset) * BLOCK, length: old.count as usize * BLOCK as usize })
+    }
+
+    /// The file's header.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([0, self.generation, self.pages, self.next].map(u32::to_le_bytes).as_flattened());
+        bytes.resize(FIRST_SLOT * SLOT, 0);
+        bytes
+    }
+
+    /// Where a slot lies in the file, and its bytes.
+    pub(super) fn slot(&self, number: usize) -> (u64, [u8; SLOT]) {
+        (((FIRST_SLOT + number) * SLOT) as u64, self.slots[number].to_bytes())
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.pages as usize * PAGE);
-        bytes.extend(MAGIC);
-        bytes.extend([0, self.generation, self.pages, self.next].map(u32::to_le_bytes).as_flattened());
-        bytes.resize(FIRST_SLOT * SLOT, 0);
-        for slot in &self.slots {
-            bytes.extend(SLOT_MAGIC);
-            bytes.extend([slot.number, slot.offset, slot.count].map(u32::to_le_bytes).as_flattened());
-        }
+        let mut bytes = self.head();
+        bytes.reserve(self.slots.len() * SLOT);
+        bytes.extend(self.slots.iter().flat_map(|slot| slot.to_bytes()));
         bytes
     }
 }
 
 impl Slot {
+    fn to_bytes(self) -> [u8; SLOT] {
+        let mut bytes = [0; SLOT];
+        bytes[..4].copy_from_slice(&SLOT_MAGIC);
+        bytes[4..].copy_from_slice([self.number, self.offset, self.count].map(u32::to_le_bytes).as_flattened());
+        bytes
+    }
+
     fn parse(entry: &[u8; SLOT], first: u32, blocks: u32) -> io::Result<Self> {
         let slot = Self { number: word(entry, 4), offset: word(entry, 8), count: word(entry, 12) };
         if entry[..4] != SLOT_MAGIC {
@@ -204,12 +251,15 @@ impl Slot {
         if slot.number == 0 || slot.count == 0 || slot.offset < first || end.is_none_or(|end| end > blocks) {
             return Err(fault(&format!("has no room for package {}", slot.number)));
         }
+        if slot.count > MOST_BLOCKS {
+            return Err(fault(&format!("has package {} with a header larger than rpm takes", slot.number)));
+        }
         Ok(slot)
     }
 
     fn read(self, file: &mut (impl Read + Seek)) -> io::Result<Blob> {
         let broken = |what: &str| fault(&format!("has package {} with {what}", self.number));
-        // Lies in the file: `parse` has looked, and what is read is never more than the file.
+        // `parse` has looked: it lies in the file, and is no larger than a header may be.
         let mut bytes = vec![0; self.count as usize * BLOCK as usize];
         file.seek(SeekFrom::Start(u64::from(self.offset) * BLOCK))?;
         read_exact(file, &mut bytes)?;
@@ -231,7 +281,7 @@ impl Slot {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(*bytes[at..].first_chunk().expect("callers have as many bytes"))
 }
 
@@ -242,6 +292,6 @@ fn read_exact(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<()> {
     })
 }
 
-fn fault(what: &str) -> io::Error {
+pub(super) fn fault(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the database {what}"))
 }

@@ -182,3 +182,47 @@ fn damaged_databases_are_refused_and_nothing_panics() {
     let error = Database::open(broken.path()).unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("has no room"), "{error:?}");
 }
+
+#[test]
+fn no_number_is_given_twice_whatever_the_file_says() {
+    let Some(corpus) = corpus() else { return };
+    let mut bytes = fs_err::read(corpus.join("rpmdb/reference-rpm6/setC-dev/ndb/Packages.db")).unwrap();
+    let header = super::parse(Path::new("x"), 1, blobs(&bytes).unwrap().remove(3).header).unwrap().1;
+    for (next, expected) in [(0, Some(30)), (5, Some(30)), (70, Some(70)), (u32::MAX, None)] {
+        bytes[16..20].copy_from_slice(&u32::to_le_bytes(next));
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join(FILE_NAME), &bytes).unwrap();
+        let mut database = Database::open(folder.path()).unwrap();
+        assert_eq!(database.add(&header).ok(), expected);
+        assert_eq!(database.add(&header).ok(), expected.map(|number| number + 1));
+        drop(database);
+        assert_eq!(headers(folder.path()).len(), if expected.is_some() { 31 } else { 29 });
+    }
+    // Two slots with one number.
+    bytes.copy_within(36..40, 52);
+    assert!(blobs(&bytes).unwrap_err().to_string().contains("twice"));
+}
+
+#[test]
+fn a_file_of_holes_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = Database::create(folder.path()).unwrap();
+    let place = database.directory.blob(&[0; 100]).unwrap();
+    let slot = database.directory.insert(&place).unwrap();
+    database.write_slot(slot).unwrap();
+    let length = 8u64 << 30;
+    database.file.write_all_at(&u32::try_from(length / 16).unwrap().to_le_bytes(), 32 + 12).unwrap();
+    database.file.set_len(length + u64::from(PAGES) * 4096).unwrap();
+    drop(database);
+    let error = Database::open(folder.path()).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("larger than rpm takes"), "{error:?}");
+}
+
+#[test]
+fn a_database_that_is_where_it_shall_be_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    Database::create(folder.path()).unwrap().close().unwrap();
+    let before = fs_err::read(folder.path().join(FILE_NAME)).unwrap();
+    convert((Backend::Ndb, folder.path()), (Backend::Ndb, folder.path())).unwrap();
+    assert!(fs_err::read(folder.path().join(FILE_NAME)).unwrap() == before);
+}
