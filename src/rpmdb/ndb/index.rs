@@ -17,12 +17,12 @@ use crate::{
 /// Pages of the file: the usual size of a processor's; rpm reads others, too.
 const PAGE: usize = 4096;
 /// `XDB_MAGIC`, `SLOT_MAGIC` (its fourth byte is the table's kind, 0) and `XDB_HEADER_SIZE`.
-const MAGIC: [u8; 4] = *b"RpmX";
-const SLOT_MAGIC: [u8; 4] = *b"Slo\0";
-const FILE_HEADER: usize = 32;
+pub(super) const MAGIC: [u8; 4] = *b"RpmX";
+pub(super) const SLOT_MAGIC: [u8; 4] = *b"Slo\0";
+pub(super) const FILE_HEADER: usize = 32;
 /// `IDXDB_MAGIC`, `IDXDB_SLOT_OFFSET`, `IDXDB_KEY_CHUNKSIZE`.
-const TABLE_MAGIC: [u8; 4] = *b"RpmI";
-const TABLE_HEADER: usize = 64;
+pub(super) const TABLE_MAGIC: [u8; 4] = *b"RpmI";
+pub(super) const TABLE_HEADER: usize = 64;
 const KEY_CHUNK: usize = 4096;
 /// `MURMUR_M`.
 const MURMUR: u32 = 0x5bd1_e995;

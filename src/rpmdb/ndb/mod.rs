@@ -2,9 +2,13 @@
 //!
 //! While packages are installed only `Packages.db` grows: rpm makes indexes that are missing anew as soon as it is asked
 //! (`ndb_Open`, rpm 6.1, `lib/backend/ndb/glue.cc`). Both are in the image, where rpm could not.
+//!
+//! [`blobs`] and [`Tables`] read the files' bytes, whoever made them; [`check_files`] says whether rpm could use them as
+//! they are, which is what [`verify`](mod@crate::verify) asks of an image.
 
 mod index;
 mod packages;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +21,7 @@ use std::{
 
 pub use packages::Blob;
 use packages::{Directory, SLOTS_OF_A_PAGE};
+pub use tables::{Row, Tables, check as check_files};
 
 use super::{Error, Result, check, parse, set_readable};
 use crate::rpm::Header;
@@ -24,7 +29,7 @@ use crate::rpm::Header;
 /// The headers' file in rpm's folder.
 pub const FILE_NAME: &str = "Packages.db";
 /// The indexes' file.
-const INDEX_NAME: &str = "Index.db";
+pub const INDEX_NAME: &str = "Index.db";
 /// All files, and what rpm may leave beside them.
 pub(super) const FILES: [&str; 3] = [FILE_NAME, INDEX_NAME, ".rpm.lock"];
 

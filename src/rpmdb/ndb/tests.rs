@@ -14,51 +14,13 @@ use crate::{
     units::Epoch,
 };
 
-/// Key, package and which value of every slot of every table of an `Index.db`, by the table's tag.
+/// Every row of every table of an `Index.db`, by the table's tag.
 fn index_rows(file: &[u8]) -> BTreeSet<(u32, Vec<u8>, u32, u32)> {
-    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
-    assert_eq!((&file[..4], word(4), word(16)), (&b"RpmX"[..], 0, 4096));
-    let mut found = BTreeSet::new();
-    for slot in (32..word(12) as usize * 4096).step_by(16) {
-        let (tag, start, pages) = (word(slot + 4), word(slot + 8) as usize * 4096, word(slot + 12));
-        if pages == 0 {
-            continue;
-        }
-        assert_eq!(&file[start..start + 4], b"RpmI");
-        let (slots, used, mask, end) =
-            (word(start + 12) as usize, word(start + 16), word(start + 24), word(start + 28) as usize);
-        let keys = &file[start + 64 + slots * 12..];
-        let mut seen = 0;
-        for at in 0..slots {
-            let [key, data] = [0, 4].map(|part| word(start + 64 + at * 8 + part));
-            if key == 0 {
-                continue;
-            }
-            seen += 1;
-            if key == u32::MAX {
-                continue;
-            }
-            let offset = (key & !mask) as usize;
-            assert!(offset < end);
-            let (length, before) = match &keys[offset..offset + 7] {
-                [255, 255, 255, rest @ ..] => (u32::from_le_bytes(rest.try_into().unwrap()) as usize, 7),
-                [255, low, high, ..] => (usize::from(u16::from_le_bytes([*low, *high])), 3),
-                [length, ..] => (usize::from(*length), 1),
-                [] => unreachable!(),
-            };
-            let name = keys[offset + before..][..length].to_vec();
-            assert_eq!(super::index::murmur(&name) & mask, key & mask, "{name:?}");
-            let overflow = word(start + 64 + slots * 8 + at * 4);
-            let (number, value) = match data {
-                0x8000_0000.. => (overflow, data ^ 0x8000_0000),
-                0x4000_0000.. => (data & 0xff_ffff, (data ^ 0x4000_0000) >> 24),
-                _ => (data & 0xf_ffff, data >> 20),
-            };
-            assert!(found.insert((tag, name, number, value)));
-        }
-        assert_eq!(seen, used, "table {tag}");
-    }
-    found
+    let tables = Tables::parse(file).unwrap();
+    let rows = |tag| {
+        tables.rows(tag).unwrap().unwrap().into_iter().map(move |row| (tag, row.key.to_vec(), row.number, row.at))
+    };
+    tables.tags().flat_map(rows).collect()
 }
 
 fn headers(folder: &Path) -> Vec<Header> {
@@ -77,6 +39,9 @@ fn it_is_what_rpm_writes() {
     let ours = tempfile::tempdir().unwrap();
     write_canonical(ours.path(), &headers.iter().collect::<Vec<_>>()).unwrap();
     assert!(read(ours.path(), FILE_NAME) == read(&theirs, FILE_NAME), "Packages.db differs from rpm's");
+    for folder in [ours.path(), &theirs] {
+        check_files(&read(folder, FILE_NAME), &read(folder, INDEX_NAME)).unwrap();
+    }
     let [ours, theirs] = [ours.path(), &theirs].map(|folder| index_rows(&read(folder, INDEX_NAME)));
     assert_eq!(ours, theirs);
     assert!(ours.len() > 1000, "{}", ours.len());
@@ -225,4 +190,41 @@ fn a_database_that_is_where_it_shall_be_stays() {
     let before = fs_err::read(folder.path().join(FILE_NAME)).unwrap();
     convert((Backend::Ndb, folder.path()), (Backend::Ndb, folder.path())).unwrap();
     assert!(fs_err::read(folder.path().join(FILE_NAME)).unwrap() == before);
+}
+
+#[test]
+fn indexes_that_are_not_the_headers_are_told() {
+    let Some(corpus) = corpus() else { return };
+    let theirs = corpus.join("rpmdb/reference-rpm6/setC-dev/ndb");
+    let [packages, good] = [FILE_NAME, INDEX_NAME].map(|name| fs_err::read(theirs.join(name)).unwrap());
+    let told = |index: &[u8]| check_files(&packages, index).unwrap_err().to_string();
+    for length in (0..good.len()).step_by(4096 - 7) {
+        assert!(told(&good[..length]).starts_with("the database"), "{length}");
+    }
+    // A byte of each part: what makes a difference is told, and nothing panics.
+    let (mut refused, mut same) = (0, 0);
+    for at in (0..512).chain((4096..good.len()).step_by(331)) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0xa5;
+        match Tables::parse(&bytes)
+            .and_then(|tables| tables.tags().map(|tag| tables.rows(tag)).collect::<io::Result<Vec<_>>>())
+        {
+            Ok(_) => same += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    // Most of the file is room for more.
+    assert!(refused > 100 && same > 100, "{refused} {same}");
+    let changed = |at: usize, value: u32| {
+        let mut bytes = good.clone();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        told(&bytes)
+    };
+    assert!(changed(20, 1).contains("another generation"));
+    assert!(changed(32 + 4, 7).contains("no index `Name`"));
+    let start = u32::from_le_bytes(*good[32 + 8..].first_chunk().unwrap()) as usize * 4096;
+    let slot = (0..).map(|slot| start + 64 + slot * 8).find(|at| good[*at..at + 4] != [0; 4]).unwrap();
+    assert!(changed(slot + 4, 77).contains("`Name` that is not its headers'"));
+    assert!(changed(slot, u32::MAX).contains("`Name` that is not its headers'"));
+    assert!(changed(slot, 0).contains("damaged"));
 }

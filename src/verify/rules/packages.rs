@@ -1,6 +1,8 @@
 //! The package database: in the snapshot, whole, and readable without writing.
 
-use crate::{tree::RelPath, verify::facts::Facts};
+use std::io;
+
+use crate::{rpmdb::ndb, tree::RelPath, verify::facts::Facts};
 
 /// Where openSUSE and Fedora keep it; the only place that an update and a rollback carry.
 const FOLDER: &str = "/usr/lib/sysimage/rpm";
@@ -11,17 +13,19 @@ const FOLDER: &str = "/usr/lib/sysimage/rpm";
 const SQLITE_VERSIONS: std::ops::Range<usize> = 18..20;
 
 pub(super) fn rpmdb(facts: &Facts) -> Vec<String> {
-    let sqlite = format!("{FOLDER}/rpmdb.sqlite");
     let mut faults = Vec::new();
-    match facts.locate(&sqlite).filter(|(subvolume, path)| subvolume.tree.get(path).is_some()) {
-        Some((subvolume, path)) => {
-            if !subvolume.default {
-                faults.push(format!("`{sqlite}` lies in `{}`, not in the snapshot", subvolume.path));
-            }
-            faults.extend(sqlite_header((subvolume.read)(&path)));
+    let databases = ["rpmdb.sqlite", ndb::FILE_NAME].map(|name| format!("{FOLDER}/{name}"));
+    let found: Vec<&String> = databases.iter().filter(|path| facts.exists(path)).collect();
+    for path in &found {
+        if let Some((subvolume, _)) = facts.locate(path).filter(|(subvolume, _)| !subvolume.default) {
+            faults.push(format!("`{path}` lies in `{}`, not in the snapshot", subvolume.path));
         }
-        None if facts.exists(&format!("{FOLDER}/Packages.db")) => {}
-        None => faults.push(format!("there is no package database in `{FOLDER}`")),
+    }
+    match found[..] {
+        [] => faults.push(format!("there is no package database in `{FOLDER}`")),
+        [path] if *path == databases[0] => faults.extend(sqlite_header(read(facts, path))),
+        [_] => faults.extend(ndb_files(facts)),
+        _ => faults.push(format!("there are two package databases in `{FOLDER}`")),
     }
     let left = ["rpmdb.sqlite-wal", "rpmdb.sqlite-shm", ".rpm.lock"];
     for name in left.iter().filter(|name| facts.exists(&format!("{FOLDER}/{name}"))) {
@@ -33,7 +37,20 @@ pub(super) fn rpmdb(facts: &Facts) -> Vec<String> {
     faults
 }
 
-fn sqlite_header(bytes: std::io::Result<Vec<u8>>) -> Option<String> {
+fn read(facts: &Facts, path: &str) -> io::Result<Vec<u8>> {
+    let (subvolume, path) = facts.locate(path).ok_or(io::ErrorKind::NotFound)?;
+    (subvolume.read)(&path)
+}
+
+/// The indexes must be those of the headers: rpm could not make others.
+fn ndb_files(facts: &Facts) -> Option<String> {
+    let read = |name: &str| read(facts, &format!("{FOLDER}/{name}"));
+    let files = read(ndb::FILE_NAME).and_then(|packages| Ok((packages, read(ndb::INDEX_NAME)?)));
+    let checked = files.and_then(|(packages, index)| ndb::check_files(&packages, &index));
+    checked.err().map(|error| format!("the package database cannot be used without writing: {error}"))
+}
+
+fn sqlite_header(bytes: io::Result<Vec<u8>>) -> Option<String> {
     match bytes {
         Ok(bytes) if bytes.get(SQLITE_VERSIONS) == Some(&[1, 1]) => None,
         Ok(_) => Some("the package database is not in rollback-journal mode".into()),

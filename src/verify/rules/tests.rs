@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    rpmdb::{self, Backend, ndb},
     tree::{Content, Kind, Node, RelPath, Time, Tree},
     verify::{
         facts::{Bios, Facts, Partition, Subvolume},
@@ -217,6 +218,37 @@ fn the_rpmdb_opens_read_only() {
     let mut facts = image(&[], &[]);
     facts.subvolumes[4] = subvolume("@/var", 5, &[("lib/rpm/rpmdb.sqlite", "x")]);
     breaks(&facts, "rpmdb", "hide the snapshot's database");
+}
+
+#[test]
+fn an_ndb_has_the_indexes_of_its_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    rpmdb::write_canonical(Backend::Ndb, folder.path(), &[]).unwrap();
+    let [packages, index] =
+        [ndb::FILE_NAME, ndb::INDEX_NAME].map(|name| fs_err::read(folder.path().join(name)).unwrap());
+    let with = |files: &[(&str, &[u8])]| {
+        let mut facts = image(&[], &[]);
+        let tree = &mut facts.subvolumes[2].tree;
+        let place = RelPath::new("usr/lib/sysimage/rpm").unwrap();
+        tree.remove(&place.join("rpmdb.sqlite").unwrap());
+        for (name, bytes) in files {
+            tree.insert(place.join(name).unwrap(), Node::file(Content::from(bytes.to_vec()), 0o644, Time::default()));
+        }
+        let shared = Arc::new(tree.clone());
+        facts.subvolumes[2].read = Box::new(move |path| match shared.get(path).map(|node| &node.kind) {
+            Some(Kind::File { content, .. }) => content.read(),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        });
+        facts
+    };
+    assert_eq!(verify(&with(&[("Packages.db", &packages), ("Index.db", &index)])), []);
+    breaks(&with(&[("Packages.db", &packages)]), "rpmdb", "without writing");
+    breaks(&with(&[("Packages.db", b"x"), ("Index.db", &index)]), "rpmdb", "cut short");
+    let mut older = packages.clone();
+    older[8] ^= 1;
+    breaks(&with(&[("Packages.db", &older), ("Index.db", &index)]), "rpmdb", "another generation");
+    breaks(&with(&[("Packages.db", &packages), ("rpmdb.sqlite", b"x")]), "rpmdb", "two package databases");
+    breaks(&with(&[]), "rpmdb", "no package database");
 }
 
 #[test]

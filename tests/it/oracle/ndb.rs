@@ -12,7 +12,7 @@ use rowi::{
     report::Report,
     root::{self, Settings},
     rpm::Header,
-    rpmdb::{self, Backend, Database},
+    rpmdb::{self, Backend, Database, ndb},
     units::Epoch,
 };
 
@@ -81,6 +81,13 @@ impl Judge {
         self.ask("rpm", database, &["-qa"])
     }
 
+    /// rowi's reader finds in the indexes what the headers say, whoever wrote last.
+    fn check(&self, database: &str) {
+        let folder = self.root.path().join(database);
+        let [packages, index] = [ndb::FILE_NAME, ndb::INDEX_NAME].map(|name| fs_err::read(folder.join(name)).unwrap());
+        ndb::check_files(&packages, &index).unwrap();
+    }
+
     /// What rowi's reader finds.
     fn read(&self, database: &str) -> BTreeSet<String> {
         let opened = Database::open(Backend::Ndb, &self.root.path().join(database)).unwrap();
@@ -125,9 +132,11 @@ fn rpm_opens_asks_and_changes_an_ndb_database() {
     let difference: Vec<&String> = changed.symmetric_difference(&all).collect();
     assert!(matches!(difference[..], [one, other] if one.starts_with("capstest") && other.starts_with("hlinktest")));
     judge.ask("rpmdb", DATABASE, &["--verifydb"]);
+    judge.check(DATABASE);
     assert_eq!(judge.read(DATABASE), changed);
     judge.ask("rpmdb", DATABASE, &["--rebuilddb"]);
     assert_eq!((judge.read(DATABASE), judge.all(DATABASE)), (changed.clone(), changed));
+    judge.check(DATABASE);
 }
 
 /// More packages than one page of slots holds, in a database that grew, and in one that was written at once.
@@ -155,6 +164,8 @@ fn rpm_reads_an_ndb_database_of_a_whole_system() {
     let owner = judge.ask("rpm", OTHER, &["-qf", "--qf", "%{NAME} %{INSTALLTIME}\n", "/usr/bin/rpm"]);
     assert_eq!((judge.all(OTHER), owner), (grown.clone(), BTreeSet::from(["rpm 7".to_owned()])));
     judge.ask("rpmdb", OTHER, &["--verifydb"]);
+    judge.check(OTHER);
     judge.ask("rpm", OTHER, &["-e", "--nodeps", "--noscripts", "--justdb", "rpm"]);
+    judge.check(OTHER);
     assert_eq!(judge.all(OTHER).len(), grown.len() - 1);
 }
