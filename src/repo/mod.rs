@@ -23,6 +23,27 @@ mod repomd;
 mod transport;
 mod xml;
 
+/// Doors for the fuzz targets to what only this module reads.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    /// Reads a `repomd.xml`.
+    pub fn repomd(bytes: &[u8]) {
+        let _ = super::repomd::Repomd::parse(bytes);
+    }
+
+    /// Reads a `primary.xml`, and looks for paths as in a `filelists.xml`.
+    pub fn primary(bytes: &[u8]) {
+        if let Ok(mut plain) = super::xml::unpack(bytes, 1 << 20) {
+            let mut text = Vec::new();
+            if std::io::Read::read_to_end(&mut plain, &mut text).is_ok() {
+                let _ = super::primary::parse(text.as_slice());
+                let _ = super::filelists::find(text.as_slice(), &["/usr/bin/a"]);
+            }
+        }
+    }
+}
+
 pub use address::without_user;
 pub use checksum::Checksum;
 pub use error::{Error, Mismatch, Refusal};

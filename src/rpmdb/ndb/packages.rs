@@ -274,7 +274,7 @@ impl Slot {
         if (HEAD + TAIL).checked_add(length).is_none_or(|all| all.div_ceil(BLOCK as usize) != self.count as usize) {
             return Err(broken("a header of another length"));
         }
-        if adler2::adler32_slice(body) != word(tail, 0) {
+        if !cfg!(fuzzing) && adler2::adler32_slice(body) != word(tail, 0) {
             return Err(broken("a wrong checksum"));
         }
         Ok(Blob { number: self.number, header: body[HEAD..HEAD + length].to_vec() })

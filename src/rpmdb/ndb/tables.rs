@@ -120,7 +120,7 @@ fn rows_of(table: &[u8]) -> Option<Vec<Row<'_>>> {
         }
         let key = key_at(keys, (tagged & !mask) as usize)?;
         left = left.checked_sub(key.len())?;
-        if (murmur(key) ^ tagged) & mask != 0 {
+        if !cfg!(fuzzing) && (murmur(key) ^ tagged) & mask != 0 {
             return None;
         }
         let (number, at) = decoded(word(entry, 4), word(overflow, 0));

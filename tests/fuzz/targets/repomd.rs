@@ -1,0 +1,4 @@
+//! `repomd.xml`, packed or plain.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rowi::repo::fuzz::repomd(bytes));
