@@ -85,10 +85,22 @@ impl Epoch {
         format!("{year:04}{month:02}{day:02}")
     }
 
+    /// `YYYY-MM-DD`, as people read it.
+    pub fn day(self) -> String {
+        let (year, month, day, ..) = self.to_civil();
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
     /// `YYYY-MM-DD HH:MM:SS`, as snapper's `info.xml` has it.
     pub fn timestamp(self) -> String {
-        let (year, month, day, hour, minute, second) = self.to_civil();
-        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+        let (.., hour, minute, second) = self.to_civil();
+        format!("{} {hour:02}:{minute:02}:{second:02}", self.day())
+    }
+
+    /// By this machine's clock: never part of an image.
+    pub fn now() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 }
 

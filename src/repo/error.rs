@@ -168,6 +168,14 @@ pub enum Refusal {
     /// It does not fit the file.
     #[error("the signature by the key {0} is not of this file")]
     Bad(String),
+    /// What was fetched now is by a key that has ended, or by a signature that says so.
+    #[error("it is by the key {key}, which was good until {until}")]
+    Ended {
+        /// The key's fingerprint.
+        key: String,
+        /// The date.
+        until: String,
+    },
     /// It cannot be read or uses what is not accepted.
     #[error("{0}")]
     Unusable(String),
@@ -215,6 +223,11 @@ impl Explain for Error {
             }
             Self::Signature { source: Refusal::Unsigned, .. } => {
                 "`verify: packages` or `verify: checksums` in the repository's entry asks for less".into()
+            }
+            Self::Signature { source: Refusal::Ended { .. }, .. } => {
+                "the mirror may be behind, or the distribution has given the key a longer life: take its newest copy; \
+                 `--locked` and `--offline` build what was accepted before"
+                    .into()
             }
             Self::Cache(error) => return error.hints(),
             _ => return Vec::new(),

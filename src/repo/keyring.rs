@@ -12,6 +12,7 @@ use crate::{
         Package,
         signature::{self, Keyring},
     },
+    units::Epoch,
 };
 
 /// Keys that are trusted: known by their fingerprints, whatever else lies in the files that they came in.
@@ -34,12 +35,19 @@ impl Trust {
         Self { ring, listed: trusted.first().map(|key| key.fingerprint.clone()) }
     }
 
-    /// Who made a detached signature.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<String, Refusal> {
+    /// Who made a detached signature. What is fetched `now` must be by a key that is good now: with one that has ended,
+    /// someone could serve the state of years ago.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8], now: Option<Epoch>) -> Result<String, Refusal> {
         if self.ring.is_empty() {
             return Err(self.listed.clone().map_or(Refusal::NoKeys, Refusal::NoKey));
         }
-        Ok(self.ring.verify_detached(signature, message)?.fingerprint)
+        let signer = self.ring.verify_detached(signature, message)?;
+        match (signer.until.map(|until| Epoch(until.into())), now) {
+            (Some(until), Some(now)) if until < now => {
+                Err(Refusal::Ended { key: signer.fingerprint, until: until.day() })
+            }
+            _ => Ok(signer.fingerprint),
+        }
     }
 
     /// Whether a package file may be used. Where its checksum is vouched for by signed metadata, it need not be

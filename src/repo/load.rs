@@ -17,6 +17,7 @@ use super::{
 use crate::{
     cache::{Digest, Kind},
     profile::{Distribution, Key, Repository, Verify as Required},
+    units::Epoch,
 };
 
 /// Largest metadata file that is fetched when its size is not announced. Ours.
@@ -150,7 +151,7 @@ impl Loader<'_> {
                 contents.signature = self.small(address, "repodata/repomd.xml.asc", MAX_KEY)?;
                 contents.blocks = self.blocks(address)?;
             }
-            match self.verify(&contents) {
+            match self.verify(&contents, Some(self.access.now)) {
                 Err(Error::Signature { source: Refusal::Bad(_), .. }) if attempt < PAIR_ATTEMPTS => attempt += 1,
                 key => return Ok((contents, key?)),
             }
@@ -170,7 +171,7 @@ impl Loader<'_> {
             signature: note.signature.map(read).transpose()?,
             blocks: note.keys.iter().map(|key| read(*key)).collect::<Result<_, _>>()?,
         };
-        let key = self.verify(&contents)?;
+        let key = self.verify(&contents, None)?; // as it was accepted
         Ok((contents, key))
     }
 
@@ -207,14 +208,15 @@ impl Loader<'_> {
         Ok(blocks)
     }
 
-    fn verify(&self, contents: &Contents) -> Result<Option<String>, Error> {
+    /// Who signed it; judged now, if it comes now.
+    fn verify(&self, contents: &Contents, now: Option<Epoch>) -> Result<Option<String>, Error> {
         if self.repository.verify != Required::Repository {
             return Ok(None);
         }
         let refused = |source| Error::Signature { alias: self.repository.alias.clone(), source };
         let signature = contents.signature.as_deref().ok_or_else(|| refused(Refusal::Unsigned))?;
         let trust = Trust::new(&contents.blocks, self.keys);
-        trust.verify(&contents.repomd, signature).map(Some).map_err(refused)
+        trust.verify(&contents.repomd, signature, now).map(Some).map_err(refused)
     }
 
     /// A small file, or nothing where there is none.

@@ -52,7 +52,7 @@ pub use load::{complete, load};
 pub use model::*;
 pub use xml::Error as MetadataError;
 
-use crate::{cache::Cache, report::Report};
+use crate::{cache::Cache, report::Report, units::Epoch};
 use transport::Transport;
 
 /// The packages that can be had.
@@ -79,6 +79,8 @@ pub struct Access<'a> {
     pub offline: bool,
     /// Blocks of keys that are at hand: files beside the distribution's. Only keys that it lists are trusted.
     pub keys: &'a [Vec<u8>],
+    /// When metadata that is fetched must be by a key that is good.
+    pub now: Epoch,
     transport: Transport,
 }
 
@@ -91,7 +93,7 @@ impl std::fmt::Debug for Access<'_> {
 impl<'a> Access<'a> {
     /// Over the network.
     pub fn new(cache: &'a Cache, report: &'a Report) -> Self {
-        Self { cache, report, offline: false, keys: &[], transport: Transport::new() }
+        Self { cache, report, offline: false, keys: &[], now: Epoch::now(), transport: Transport::new() }
     }
 
     /// Without the network, if so.

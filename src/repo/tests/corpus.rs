@@ -103,7 +103,7 @@ fn real_signatures_are_judged_as_gpg_judges_them() {
         let Some(gpg) = known.gpg.filter(|_| repodata.join("repomd.xml.asc").exists()) else { continue };
         let read = |name: &str| fs_err::read(repodata.join(name)).unwrap();
         let (message, signature) = (read("repomd.xml"), read("repomd.xml.asc"));
-        let verdict = trust.verify(&message, &signature);
+        let verdict = trust.verify(&message, &signature, None);
         let words: Vec<&str> = gpg.split(' ').collect();
         let agrees = match (words[0], &verdict) {
             // gpg had only the keys beside each file; here are all.

@@ -72,8 +72,8 @@ proptest! {
         let keys = [Key { fingerprint: "AB".into(), fetch: String::new() }];
         let listed = [Key { fingerprint: FINGERPRINT.into(), fetch: String::new() }];
         let blocks = [bytes.clone()];
-        prop_assert!(keyring::Trust::new(&blocks, &keys).verify(b"x", &bytes).is_err());
-        prop_assert!(keyring::Trust::new(&[fixture("key.asc")], &listed).verify(b"x", &bytes).is_err());
+        prop_assert!(keyring::Trust::new(&blocks, &keys).verify(b"x", &bytes, None).is_err());
+        prop_assert!(keyring::Trust::new(&[fixture("key.asc")], &listed).verify(b"x", &bytes, None).is_err());
     }
 }
 

@@ -34,8 +34,9 @@ impl Bench {
         Self { base, cache, report, events }
     }
 
+    /// Early enough for every key.
     fn access(&self) -> Access<'_> {
-        Access { transport: Transport::impatient(), ..Access::new(&self.cache, &self.report) }
+        Access { transport: Transport::impatient(), now: Epoch::default(), ..Access::new(&self.cache, &self.report) }
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -359,6 +360,27 @@ fn a_signature_is_demanded_and_judged() {
     let blocks = [fixture("key.asc")];
     distribution.keys[0].fetch = "nowhere".into();
     super::load(&distribution, &bench.access().keys(&blocks)).unwrap();
+}
+
+#[test]
+fn a_key_that_has_ended_vouches_for_nothing_new() {
+    const LAST_DAY: i64 = 1_924_948_800; // 2030-12-31
+    let bench = Bench::new();
+    let server = Server::start();
+    server.folder("", &bench.repository("repo", 1));
+    server.set("/repodata/repomd.xml.asc", Answer::File(fixture("repomd.xml.asc")));
+    let mut distribution = distribution(&server.url(""), Required::Repository);
+    distribution.keys = vec![Key { fingerprint: FINGERPRINT.into(), fetch: "repodata/repomd.xml.key".into() }];
+    server.set("/repodata/repomd.xml.key", Answer::File(fixture("key-until-2030.asc")));
+    let load = |day: i64, offline| {
+        let access = Access { now: Epoch(LAST_DAY + day * 86_400), ..bench.access().offline(offline) };
+        super::load(&distribution, &access).map(|packages| packages.offers.len())
+    };
+    assert_eq!(load(-1, false).unwrap(), 1);
+    let error = load(2, false).unwrap_err();
+    assert!(matches!(&error, Error::Signature { source: Refusal::Ended { until, .. }, .. } if until == "2030-12-31"));
+    assert!(error.hints()[0].contains("--offline"), "{:?}", error.hints());
+    assert_eq!(load(2, true).unwrap(), 1, "what was accepted stays so");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //!
 //! A key is trusted because the user gave it: its self-signatures, which several published SUSE keys made with SHA-1,
 //! are not judged. A subkey counts only with a good binding by its primary key, the right to sign, and no revocation.
+//! A key that was revoked counts for nothing; one that has ended, for what it signed before: see [`Signer::until`].
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +40,9 @@ pub struct Signer {
     pub user: String,
     /// When, in seconds since 1970.
     pub time: Option<u32>,
-    /// When the key ends, in seconds since 1970; for those who ask whether it is good now.
-    pub key_expires: Option<u32>,
+    /// When the key, or the signature by its own word, ends, in seconds since 1970; for those who ask whether it is good
+    /// now.
+    pub until: Option<u32>,
 }
 
 /// Why a package doesn't count as signed.
@@ -183,23 +185,21 @@ impl Keyring {
     }
 }
 
-/// The maker of a good signature, if the key was good at the time.
+/// The maker of a good signature, if the key, and the subkey that made it, were good at the time.
 fn signer(signature: &DetachedSignature, key: &SignedPublicKey) -> Result<Signer, Error> {
     let time = signature.signature.created().map(|time| time.as_secs());
-    let key_expires = validity::expiry(key);
-    match (time, key_expires) {
+    let subkeys = key.public_subkeys.iter().filter(|subkey| is_issuer(signature, &subkey.key) && may_sign(key, subkey));
+    let ends = subkeys.filter_map(validity::subkey_expiry).chain(validity::expiry(key)).min();
+    match (time, ends) {
         (Some(signed), Some(until)) if signed > until => {
-            let [signed, until] = [signed, until].map(date);
+            let [signed, until] = [signed, until].map(|time| Epoch(time.into()).day());
             Err(Error::Expired { fingerprint: fingerprint(key), user: user(key), signed, until })
         }
-        _ => Ok(Signer { fingerprint: fingerprint(key), user: user(key), time, key_expires }),
+        _ => {
+            let until = validity::signature_expiry(&signature.signature).into_iter().chain(ends).min();
+            Ok(Signer { fingerprint: fingerprint(key), user: user(key), time, until })
+        }
     }
-}
-
-/// `2025-06-30`, UTC.
-fn date(seconds: u32) -> String {
-    let (year, month, day, ..) = Epoch(seconds.into()).to_civil();
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Checks who signed a package. `payload` stands at the payload's start; it is read, to its end, only when the package is

@@ -70,3 +70,35 @@ fn only_trusted_keys_count() {
     keys.retain(|print| print != prints[0]);
     assert!(keys.is_empty());
 }
+
+/// Keys that gpg made, and what they signed (`tests/fixtures/signatures/make`).
+#[test]
+fn a_key_is_judged_at_the_time_of_its_signature() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures");
+    let read = |name: &str| fs_err::read(folder.join(name)).unwrap();
+    let judge = |key: &str, signature: &str| {
+        let mut keys = Keyring::default();
+        keys.add(&read(&format!("{key}.asc")), key).unwrap();
+        keys.verify_detached(&read(&format!("{signature}.sig")), &read("message"))
+    };
+    const END_OF_2020: u32 = 1_609_416_000; // 2020-12-31 12:00 UTC
+    const END_OF_2030: u32 = END_OF_2020 + 315_532_800;
+    for (key, signature, until) in [
+        ("rsa2048", "rsa2048", None),
+        ("ed25519", "ed25519", None),
+        ("nistp256", "nistp256", None),
+        ("expired", "expired-before", Some(END_OF_2020)),
+        ("renewed", "renewed", Some(END_OF_2030)),
+        ("subkey", "subkey-before", Some(END_OF_2020)),
+        ("brief", "brief", Some(END_OF_2020)),
+    ] {
+        let signer = judge(key, signature).unwrap_or_else(|error| panic!("{signature}: {error}"));
+        assert_eq!((signer.user.split(' ').next(), signer.until), (Some(key), until), "{signature}");
+    }
+    for (key, signature) in [("expired", "expired-after"), ("subkey", "subkey-after")] {
+        let error = judge(key, signature).unwrap_err();
+        assert!(error.to_string().ends_with("on 2021-06-01, but it was good until 2020-12-31"), "{signature}: {error}");
+    }
+    assert!(matches!(judge("revoked", "revoked"), Err(Error::Revoked { .. })));
+    assert!(matches!(judge("ed25519", "rsa2048"), Err(Error::UnknownKey { .. })));
+}

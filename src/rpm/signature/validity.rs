@@ -18,9 +18,25 @@ pub(super) fn expiry(key: &SignedPublicKey) -> Option<u32> {
         user.signatures.iter().filter(is_own)
     });
     let direct = key.details.direct_signatures.iter().filter(|it| it.verify_key(&key.primary_key).is_ok());
-    let newest = by_user.chain(direct).max_by_key(|it| it.created().map(|time| time.as_secs()))?;
+    newest_end(by_user.chain(direct), key)
+}
+
+/// The same of a subkey, by its newest binding; [`may_sign`] has looked at the bindings.
+pub(super) fn subkey_expiry(subkey: &SignedPublicSubKey) -> Option<u32> {
+    newest_end(subkey.signatures.iter(), &subkey.key)
+}
+
+/// When a key ends by the newest of its signatures.
+fn newest_end<'a>(signatures: impl Iterator<Item = &'a Signature>, key: &impl KeyDetails) -> Option<u32> {
+    let newest = signatures.max_by_key(|it| it.created().map(|time| time.as_secs()))?;
     let lasts = newest.key_expiration_time().map(|lasts| lasts.as_secs()).filter(|lasts| *lasts != 0)?;
     Some(key.created_at().as_secs().saturating_add(lasts))
+}
+
+/// When a signature ends by its own word.
+pub(super) fn signature_expiry(signature: &Signature) -> Option<u32> {
+    let lasts = signature.signature_expiration_time().map(|lasts| lasts.as_secs()).filter(|lasts| *lasts != 0)?;
+    Some(signature.created()?.as_secs().saturating_add(lasts))
 }
 
 /// Whether a subkey is bound to its primary key, has the right to sign, and wasn't revoked.
