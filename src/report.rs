@@ -32,6 +32,13 @@ pub enum Event {
         /// The line.
         text: String,
     },
+    /// A shell in the root begins and has the terminal; `why` says where it is.
+    ShellOpened {
+        /// The line.
+        why: String,
+    },
+    /// The shell has ended.
+    ShellClosed,
     /// Something that may be wrong; counted and shown again at the end.
     Warning {
         /// The line.

@@ -55,6 +55,18 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The folder that is to keep what failed has something in it.
+    #[error("`{}` is not empty", folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder that no build left.
+    #[error("`{}` holds no tree that a build kept", folder.display())]
+    NotKept {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Less room than the build needs.
     #[error("`{}` has {have} free, and this build needs about {need}", folder.display())]
     Room {
@@ -125,7 +137,7 @@ impl<E: Explain> Stage for E {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Secret(_) | Self::SecretText(_) => Exit::Usage,
+            Self::Secret(_) | Self::SecretText(_) | Self::NotEmpty { .. } | Self::NotKept { .. } => Exit::Usage,
             Self::Work { .. } | Self::Room { .. } | Self::Output { .. } => Exit::Host,
             Self::Inside { exit, .. } => *exit,
             Self::Findings(_) => Exit::Verification,
@@ -136,6 +148,10 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Secret(name) => vec![format!("`--secret {name}=env:VARIABLE` or `--secret {name}=file:PATH`")],
+            Self::NotEmpty { folder } => {
+                vec![format!("`rowi shell --remove {}` removes a tree that was kept there", folder.display())]
+            }
+            Self::NotKept { .. } => vec!["name the folder that `--keep-failed` named".into()],
             Self::Room { option, .. } => vec![format!("make room, or choose another place with `{option}`")],
             Self::Work { source } if cache::is_full(source) => {
                 vec!["make room, or choose another place with `--work-dir`".into()]

@@ -51,7 +51,7 @@ impl Initrds {
     }
 
     /// Keeps what was made for the next build: names and lengths, in the order of the file.
-    pub(super) fn keep(mut self, cache: &Cache, made: &[(String, u64)]) -> Result<(), Error> {
+    pub(super) fn keep(&mut self, cache: &Cache, made: &[(String, u64)]) -> Result<(), Error> {
         let Some(key) = self.key.take().filter(|_| !made.is_empty()) else { return Ok(()) };
         let mut outputs: BTreeMap<_, _> =
             self.found.iter().map(|(name, (digest, _))| (name.clone(), *digest)).collect();

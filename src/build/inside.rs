@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES};
+use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, When};
 use crate::{
     cache::is_full,
     disk, image,
@@ -23,7 +23,8 @@ use crate::{
     system,
 };
 
-const ROOT: &str = "root";
+/// The root's folder below the work folder.
+pub(super) const ROOT: &str = "root";
 const STAGING: &str = "staging";
 const SPOOL: &str = "spool";
 
@@ -32,13 +33,17 @@ const PROGRESS: Duration = Duration::from_millis(100);
 
 /// The argument that makes the inner half do a build.
 pub const BUILD: &str = "build";
+/// The argument that makes it open a shell in a tree that was kept.
+pub(super) const SHELL: &str = "shell";
 
 /// The life of the inner half of a build, for `main`.
 pub fn main(inside: Inside) -> ExitCode {
-    if inside.args.first().map(String::as_str) != Some(BUILD) {
-        return ExitCode::from(2);
-    }
-    let exit = match build(inside) {
+    let outcome = match inside.args.first().map(String::as_str) {
+        Some(BUILD) => build(inside),
+        Some(SHELL) => shell(inside),
+        _ => return ExitCode::from(2),
+    };
+    let exit = match outcome {
         Ok(made) => {
             say(&Line::Done { made });
             None
@@ -115,13 +120,19 @@ fn build(inside: Inside) -> Result<Made, Failure> {
     }
     limit_processors(job.jobs).map_err(host("choose processors"))?;
     // Before there is a second thread.
-    let mut server =
-        Server::for_scriptlets(Path::new(ROOT), inside.procfs).map_err(host("enter the root in the sandbox"))?;
+    let terminal = job.shell.as_ref().and_then(|_| kept.next());
+    let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal)
+        .map_err(host("enter the root in the sandbox"))?;
     let report = report();
     let plan = &job.plan;
-    let assembled = assemble(&job, &mut server, &report)?;
-    let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
-    let system = system::finish(plan, &job.secrets, folders, &assembled, &mut server, &report)?;
+    let filled = fill(&job, &mut server, &report);
+    if let Some(shell) = &job.shell {
+        look_around(shell, &filled, &mut server, &report)?;
+        if shell.when == When::Finished {
+            return filled.map(|(assembled, system)| made(&assembled, system.version));
+        }
+    }
+    let (assembled, system) = filled?;
     drop(server);
     let initrds = hand_out(kept.next(), &system.initrds).map_err(host("keep the initrds"))?;
     report.stage("write");
@@ -131,6 +142,47 @@ fn build(inside: Inside) -> Result<Made, Failure> {
         image::write_to(&disk, *format, &file, format.as_str(), &report).map_err(host("write the image"))?;
     }
     Ok(Made { initrds, ..made(&assembled, system.version) })
+}
+
+/// The whole root: packages, then the system.
+fn fill(job: &Job, server: &mut Server, report: &Report) -> Result<(Assembled, system::System), Failure> {
+    let assembled = assemble(job, server, report)?;
+    let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
+    let system = system::finish(&job.plan, &job.secrets, folders, &assembled, server, report)?;
+    Ok((assembled, system))
+}
+
+/// A shell where it was asked for; a build that failed stays failed.
+fn look_around<T>(
+    shell: &Shell,
+    filled: &Result<T, Failure>,
+    server: &mut Server,
+    report: &Report,
+) -> Result<(), Failure> {
+    let why = match (filled, shell.when) {
+        (Err(failure), _) => failure.diagnostics.first().map_or_else(String::new, |first| first.message.clone()),
+        (Ok(_), When::Finished) => "packages, scripts and initrds are in".to_owned(),
+        (Ok(_), When::Failed) => return Ok(()),
+    };
+    open_shell(server, &shell.term, why, report)
+}
+
+fn open_shell(server: &mut Server, term: &str, why: String, report: &Report) -> Result<(), Failure> {
+    report.emit(Event::ShellOpened { why });
+    let ended = server.shell(term);
+    report.emit(Event::ShellClosed);
+    ended.map_err(host("open a shell in the sandbox"))?;
+    Ok(())
+}
+
+/// `shell TERM`: a shell in the root below the work folder; the terminal is the only descriptor.
+fn shell(inside: Inside) -> Result<Made, Failure> {
+    let term = inside.args.get(1).map_or("dumb", String::as_str);
+    let terminal = inside.kept.into_iter().next();
+    let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal)
+        .map_err(host("enter the root in the sandbox"))?;
+    open_shell(&mut server, term, "the tree that was kept".to_owned(), &report())?;
+    Ok(Made::default())
 }
 
 /// Writes the initrds that were made, one after the other, for the other half to keep.

@@ -17,8 +17,8 @@ pub(super) const INPUTS: &str = "inputs";
 /// Folder of earlier builds' initrds below the work folder, by name.
 pub(super) const INITRDS: &str = "initrds";
 
-/// What the inner half is to do. Its descriptors are this job, a file for the initrds that it makes, then one open file
-/// for each output of the plan.
+/// What the inner half is to do. Its descriptors are this job, a terminal if there is to be a shell, a file for the
+/// initrds that it makes, then one open file for each output of the plan.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) plan: Plan,
@@ -28,6 +28,26 @@ pub(super) struct Job {
     pub(super) jobs: Option<usize>,
     /// Values of secrets that the plan names. Never written anywhere but into the image.
     pub(super) secrets: BTreeMap<String, String>,
+    /// Whether a person wants to look.
+    pub(super) shell: Option<Shell>,
+}
+
+/// A shell in the root.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Shell {
+    pub(super) when: When,
+    /// The terminal's name, `$TERM`.
+    pub(super) term: String,
+}
+
+/// When a shell begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum When {
+    /// At the step that fails.
+    Failed,
+    /// When the tree is finished, instead of writing it.
+    Finished,
 }
 
 /// One line that the inner half writes.

@@ -15,6 +15,7 @@ mod error;
 mod initrds;
 pub mod inside;
 mod job;
+pub mod kept;
 mod outside;
 mod results;
 mod room;
@@ -35,6 +36,7 @@ use crate::{
 
 pub use choose::{Chosen, Packages, choose, lock_path, packages};
 pub use error::Error;
+pub use kept::Terminal;
 pub use outside::sweep;
 pub use results::{Built, ResultFile};
 pub use secrets::Secrets;
@@ -50,6 +52,10 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Where half-made things lie; nothing: in the cache.
     pub work: Option<PathBuf>,
+    /// Where half-made things lie and stay if the build fails.
+    pub keep_failed: Option<PathBuf>,
+    /// The terminal of a shell in the root at the step that fails.
+    pub shell: Option<Terminal>,
     /// Whether the packages are those of the lock file.
     pub locked: bool,
     /// Whether the network may not be used.
@@ -73,23 +79,53 @@ pub struct Options {
 /// # Errors
 /// Whatever a stage says; the output folder is then as it was.
 pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
-    let (mut loaded, secrets) = load(options, report)?;
-    secrets::check(&mut loaded.profile, &secrets)?;
-    let means = outside::means(report)?;
-    let cache = open_cache(options)?;
-    let packages = choose::fetched(&loaded, options, &cache, report)?;
-    let work = outside::Work::make(options.work.as_deref(), &cache, &means)?;
-    let plan = plan(options, &loaded, packages.list, packages.epoch, &work.inputs())?;
-    let results = results::Files::create(&options.output, &plan)?;
-    let job = job::Job { plan, keys: packages.keys, jobs: options.jobs, secrets };
-    let initrds = initrds::Initrds::open(&cache, &job)?;
-    let made = outside::run(&job, &packages.files, &results, &initrds, &work, &means, report)?;
-    initrds.keep(&cache, &made.initrds)?;
+    let (mut ready, cache) = prepare(options, job::When::Failed, report)?;
+    let built = image(options, &mut ready, &cache, report);
+    if let (Err(_), Some(folder)) = (&built, &options.keep_failed) {
+        ready.work.keep();
+        let folder = folder.display();
+        report.note(format!(
+            "the tree is kept: look into it with `rowi shell {folder}`, then `rowi shell --remove {folder}`"
+        ));
+    }
+    built
+}
+
+/// From the sandbox to the results.
+fn image(options: &Options, ready: &mut outside::Ready, cache: &Cache, report: &Report) -> Result<Built, Error> {
+    let results = results::Files::create(&options.output, &ready.job.plan)?;
+    let made = outside::run(ready, &results.descriptors().collect::<Vec<_>>(), report)?;
+    ready.initrds.keep(cache, &made.initrds)?;
     if !options.no_verify {
         report.stage("verify");
         verify_first(&results)?;
     }
-    results.keep(&job.plan, made, report)
+    results.keep(&ready.job.plan, made, report)
+}
+
+/// Builds no image, but opens a shell in the finished tree, or at the step that fails.
+///
+/// # Errors
+/// Whatever a stage says.
+pub fn shell(options: &Options, report: &Report) -> Result<(), Error> {
+    let (ready, _cache) = prepare(options, job::When::Finished, report)?;
+    outside::run(&ready, &[], report).map(drop)
+}
+
+/// Everything up to the sandbox.
+fn prepare(options: &Options, when: job::When, report: &Report) -> Result<(outside::Ready, Cache), Error> {
+    let (mut loaded, secrets) = load(options, report)?;
+    secrets::check(&mut loaded.profile, &secrets)?;
+    let means = outside::means(report)?;
+    let cache = open_cache(options)?;
+    let Packages { list, epoch, files, keys } = choose::fetched(&loaded, options, &cache, report)?;
+    let work = outside::Work::make(options, &cache, &means)?;
+    let plan = plan(options, &loaded, list, epoch, &work.inputs())?;
+    let shell = options.shell.as_ref().map(|terminal| job::Shell { when, term: terminal.term.clone() });
+    let job = job::Job { plan, keys, jobs: options.jobs, secrets, shell };
+    let initrds = initrds::Initrds::open(&cache, &job)?;
+    let terminal = options.shell.as_ref().map(|terminal| terminal.descriptor.clone());
+    Ok((outside::Ready { job, files, initrds, work, terminal }, cache))
 }
 
 /// Loads the profile, with its literal secrets taken out; they are added to those that were given.

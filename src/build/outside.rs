@@ -2,16 +2,16 @@
 
 use std::{
     io::{self, Write},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
-    Error,
+    Error, Options,
     initrds::Initrds,
     inside::BUILD,
     job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES},
-    results::Files,
 };
 use crate::{
     cache::Cache,
@@ -28,20 +28,28 @@ pub(super) fn means(report: &Report) -> Result<Means, Error> {
     Ok(means)
 }
 
-/// A work folder of this build; emptied and removed when it goes.
+/// A work folder of this build; emptied and removed when it goes, unless it is to be kept for a person.
 pub(super) struct Work {
     path: PathBuf,
     handle: fs_err::File,
     means: Means,
+    keep: bool,
     /// Removes the folder itself.
     _holder: Option<tempfile::TempDir>,
 }
 
 impl Work {
-    /// Below `folder`, else in the cache's own work folder.
-    pub(super) fn make(folder: Option<&Path>, cache: &Cache, means: &Means) -> Result<Self, Error> {
+    /// The folder that keeps what failed; else below the chosen work folder, else in the cache's own.
+    pub(super) fn make(options: &Options, cache: &Cache, means: &Means) -> Result<Self, Error> {
         let failed = |source| Error::Work { source };
-        let holder = match folder {
+        if let Some(folder) = &options.keep_failed {
+            fs_err::create_dir_all(folder).map_err(failed)?;
+            if fs_err::read_dir(folder).map_err(failed)?.next().is_some() {
+                return Err(Error::NotEmpty { folder: folder.clone() });
+            }
+            return Self::open(folder.clone(), means, None);
+        }
+        let holder = match &options.work {
             Some(folder) => {
                 fs_err::create_dir_all(folder).map_err(failed)?;
                 Some(tempfile::Builder::new().prefix("rowi-").tempdir_in(folder).map_err(failed)?)
@@ -52,12 +60,22 @@ impl Work {
         if holder.is_none() {
             fs_err::create_dir(&path).map_err(failed)?;
         }
+        Self::open(path, means, holder)
+    }
+
+    fn open(path: PathBuf, means: &Means, holder: Option<tempfile::TempDir>) -> Result<Self, Error> {
+        let failed = |source| Error::Work { source };
         let handle = fs_err::File::open(&path).map_err(failed)?;
-        let work = Self { path, handle, means: means.clone(), _holder: holder };
+        let work = Self { path, handle, means: means.clone(), keep: false, _holder: holder };
         for below in [PACKAGES, INPUTS, INITRDS] {
             fs_err::create_dir(work.path.join(below)).map_err(failed)?;
         }
         Ok(work)
+    }
+
+    /// It stays where it is.
+    pub(super) fn keep(&mut self) {
+        self.keep = true;
     }
 
     /// Where the user's files go.
@@ -88,6 +106,9 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
         // What stays is found unlocked by the next command's sweep.
         if sandbox::empty(&self.means, self.handle.as_fd()).is_ok() {
             let _ = fs_err::remove_dir(&self.path);
@@ -113,30 +134,46 @@ pub fn sweep(cache: &Cache) {
     let _ = cache.sweep(empty);
 }
 
-/// Runs the inner half.
-pub(super) fn run(
-    job: &Job,
-    files: &[PathBuf],
-    results: &Files,
-    initrds: &Initrds,
-    work: &Work,
-    means: &Means,
-    report: &Report,
-) -> Result<Made, Error> {
+/// What is ready for the inner half.
+pub(super) struct Ready {
+    pub(super) job: Job,
+    /// Package files in the plan's order.
+    pub(super) files: Vec<PathBuf>,
+    pub(super) initrds: Initrds,
+    pub(super) work: Work,
+    pub(super) terminal: Option<Arc<OwnedFd>>,
+}
+
+/// Runs the inner half of a build, with open files for the results.
+pub(super) fn run(ready: &Ready, results: &[BorrowedFd<'_>], report: &Report) -> Result<Made, Error> {
+    let Ready { job, files, initrds, work, terminal } = ready;
     let failed = |source| Error::Work { source };
     work.take(files, initrds).map_err(failed)?;
     work.open_up().map_err(failed)?;
-    sandbox::give(means, work.handle.as_fd())?;
+    sandbox::give(&work.means, work.handle.as_fd())?;
     let job = in_memory(job).map_err(failed)?;
-    let mut kept: Vec<BorrowedFd<'_>> = vec![job.as_fd(), initrds.file()];
-    kept.extend(results.descriptors());
+    let mut kept: Vec<BorrowedFd<'_>> = vec![job.as_fd()];
+    kept.extend(terminal.iter().map(|terminal| terminal.as_fd()));
+    kept.push(initrds.file());
+    kept.extend(results);
+    talk(&work.means, work.handle.as_fd(), &[BUILD], &kept, report)
+}
+
+/// Hears what an inner half says, to its end.
+pub(super) fn talk(
+    means: &Means,
+    folder: BorrowedFd<'_>,
+    args: &[&str],
+    kept: &[BorrowedFd<'_>],
+    report: &Report,
+) -> Result<Made, Error> {
     let mut end = None;
     let heard = |line: &str| match serde_json::from_str(line) {
         Ok(Line::Event { event }) => report.emit(event),
         Ok(line) => end = Some(line),
         Err(_) => {}
     };
-    let finished = sandbox::run_inside(means, work.handle.as_fd(), &[BUILD], &kept, heard)?;
+    let finished = sandbox::run_inside(means, folder, args, kept, heard)?;
     match end {
         Some(Line::Done { made }) if finished.code == 0 => Ok(made),
         Some(Line::Failed { exit, diagnostics }) => Err(Error::Inside { exit, diagnostics }),

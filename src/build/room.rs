@@ -39,14 +39,14 @@ pub(super) fn check(
         fetch = fetch.saturating_add(if kept.is_none() { package.size.get() } else { 0 });
     }
     let images = all.saturating_mul(IMAGE).saturating_mul(profile.formats.len() as u64);
-    let work = options.work.as_deref().unwrap_or(cache.folder());
+    let work = options.keep_failed.as_deref().or(options.work.as_deref()).unwrap_or(cache.folder());
     let needs = [
         Need { folder: cache.folder().to_owned(), option: "--cache", bytes: Bytes(fetch) },
         Need { folder: work.to_owned(), option: "--work-dir", bytes: Bytes(all.saturating_mul(WORK)) },
         Need { folder: options.output.clone(), option: "--output", bytes: Bytes(images) },
     ];
     report.note(format!(
-        "{} for {}/{} from {}: {} packages, {} to fetch ({} in the cache); needs about {} in `{}` and {} in `{}`",
+        "{} for {}/{} from {}: {} packages, {} to fetch ({} in the cache); needs about {} in `{}`{}",
         profile.name,
         profile.platform,
         profile.arch,
@@ -56,8 +56,7 @@ pub(super) fn check(
         Bytes(all - fetch),
         Bytes(needs[1].bytes.get().saturating_add(fetch)),
         work.display(),
-        Bytes(images),
-        options.output.display(),
+        if images > 0 { format!(" and {} in `{}`", Bytes(images), options.output.display()) } else { String::new() },
     ));
     enough(&needs)
 }

@@ -2,12 +2,19 @@
 
 use std::process::ExitCode;
 
-use super::{Global, Outcome, Screen, options::BuildArgs, out};
+use super::{Global, Outcome, Screen, options::BuildArgs, out, terminal::Terminal};
 use crate::build::{self, Built, ResultFile};
 
 pub(super) fn run(args: BuildArgs, global: &Global, screen: &Screen) -> Outcome {
-    let options = args.options(global)?;
-    let built = build::run(&options, &screen.report())?;
+    let mut options = args.options(global)?;
+    let built = match args.shell {
+        false => build::run(&options, &screen.report())?,
+        true => {
+            let terminal = Terminal::open()?;
+            options.shell = Some(terminal.for_shell());
+            build::run(&options, &terminal.report(screen))?
+        }
+    };
     screen.done(&lines(&built));
     out(&results(&built, global.quiet))?;
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,9 @@ mod options;
 mod plan;
 mod profiles;
 mod screen;
+mod shell;
 mod table;
+mod terminal;
 mod verify;
 mod why;
 
@@ -74,6 +76,7 @@ enum Verb {
     Plan(Box<plan::Args>),
     Lock(Box<lock::Args>),
     Why(Box<why::Args>),
+    Shell(Box<shell::Args>),
     Profiles(profiles::ListArgs),
     Init(profiles::InitArgs),
     Schema(profiles::SchemaArgs),
@@ -110,6 +113,7 @@ fn dispatch(rowi: Rowi, screen: &Screen) -> Outcome {
         Verb::Plan(args) => plan::run(&args, global, screen),
         Verb::Lock(args) => lock::run(&args, global, screen),
         Verb::Why(args) => why::run(&args, global, screen),
+        Verb::Shell(args) => shell::run(&args, global, screen),
         Verb::Profiles(args) => profiles::list(&args),
         Verb::Init(args) => profiles::init(&args),
         Verb::Schema(_) => profiles::schema(),

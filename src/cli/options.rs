@@ -89,6 +89,12 @@ pub(super) struct BuildArgs {
     /// End the build at any failing scriptlet that the distribution does not know
     #[arg(long)]
     strict_scriptlets: bool,
+    /// Keep the tree in DIR if the build fails; `rowi shell DIR` looks into it
+    #[arg(long, value_name = "DIR", conflicts_with = "work_dir")]
+    keep_failed: Option<PathBuf>,
+    /// Open a shell in the sandbox at the step that fails
+    #[arg(long)]
+    pub(super) shell: bool,
     /// Do not read the finished image back
     #[arg(long)]
     no_verify: bool,
@@ -171,6 +177,7 @@ impl BuildArgs {
             locked: self.locked.locked,
             output: self.output.clone(),
             work: self.work_dir.clone(),
+            keep_failed: self.keep_failed.clone(),
             strict_scriptlets: self.strict_scriptlets,
             no_verify: self.no_verify,
             jobs: self.jobs.map(usize::from),
@@ -188,7 +195,7 @@ fn epoch() -> Result<Option<Epoch>, Failure> {
     seconds.map(|seconds| Some(Epoch(seconds.into()))).ok_or_else(wrong)
 }
 
-fn secrets(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn secrets(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pairs = given.iter().filter_map(|text| text.split_once('='));
     pairs.map(|(name, from)| Ok((name.to_owned(), secret(name, from)?))).collect()
 }

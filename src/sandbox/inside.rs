@@ -208,7 +208,7 @@ pub(super) fn clear(folder: &Path) -> io::Result<()> {
 fn run(inside: &Inside) -> io::Result<ExitCode> {
     let root = inside.args.get(1).ok_or(io::ErrorKind::InvalidInput)?;
     let commands = inside.kept.first().ok_or(io::ErrorKind::InvalidInput)?.try_clone()?;
-    let mut server = Server::for_scriptlets(Path::new(root), inside.procfs)?;
+    let mut server = Server::for_scriptlets(Path::new(root), inside.procfs, None)?;
     let mut out = io::stdout().lock();
     for line in BufReader::new(fs_err::File::from_parts(commands.into(), "commands")).lines() {
         let command: Command = serde_json::from_str(&line?)?;

@@ -28,6 +28,9 @@ pub struct Command {
     pub environment: BTreeMap<String, String>,
     /// Standard input.
     pub stdin: Vec<u8>,
+    /// Whether it talks to the terminal that the server was given, instead.
+    #[serde(default)]
+    pub terminal: bool,
     /// After this time it is killed, and all that it started.
     pub limit: Duration,
 }
@@ -76,6 +79,7 @@ const SCRIPT: &str = "/var/tmp/rpm-tmp.000000";
 /// Runs a command; `output` gets what it writes as it comes. No process that it started is left afterwards.
 pub(super) fn run(
     command: &Command,
+    terminal: Option<&OwnedFd>,
     procfs: Procfs,
     call: fn(&[u8]) -> i32,
     output: &mut impl FnMut(&[u8]) -> io::Result<()>,
@@ -84,13 +88,15 @@ pub(super) fn run(
         let _ = rustix::fs::unlink(SCRIPT);
         File::options().write(true).create_new(true).open(SCRIPT)?.write_all(script)?;
     }
+    let terminal = terminal.filter(|_| command.terminal);
     let stdin = input(&command.stdin)?;
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let own = rustix::process::getpid();
     let child = match system::fork()? {
         system::Forked::Child => {
             drop(reader);
-            let code = become_job(command, own, &stdin, &writer, call).unwrap_or_else(|error| unable(command, &error));
+            let streams = terminal.map_or((&stdin, &writer), |terminal| (terminal, terminal));
+            let code = become_job(command, own, streams, call).unwrap_or_else(|error| unable(command, &error));
             system::leave(code)
         }
         system::Forked::Parent(child) => child,
@@ -108,8 +114,7 @@ pub(super) fn run(
 fn become_job(
     command: &Command,
     server: Pid,
-    stdin: &OwnedFd,
-    output: &OwnedFd,
+    (stdin, output): (&OwnedFd, &OwnedFd),
     call: fn(&[u8]) -> i32,
 ) -> io::Result<i32> {
     if !system::die_with(Some(server))? {
@@ -120,6 +125,9 @@ fn become_job(
     rustix::stdio::dup2_stdout(output)?;
     rustix::stdio::dup2_stderr(output)?;
     system::close_from(3);
+    if command.terminal {
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+    }
     system::default_signals();
     let files = Some(1024);
     setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files })?;

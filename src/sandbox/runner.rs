@@ -11,6 +11,9 @@ use crate::root::{self, Job, Outcome, Program, Runner, lua};
 /// ends in the same night.
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// Time for a person, who may have gone home.
+const SHELL_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Exit code of a job that was killed for taking too long, as timeout(1) has it.
 const LATE: i32 = 124;
 
@@ -28,8 +31,31 @@ impl Server {
     ///
     /// # Errors
     /// The root cannot be entered.
-    pub fn for_scriptlets(root: &std::path::Path, procfs: Procfs) -> io::Result<Self> {
-        Self::start(root, procfs, run_lua)
+    pub fn for_scriptlets(
+        root: &std::path::Path,
+        procfs: Procfs,
+        terminal: Option<std::os::fd::OwnedFd>,
+    ) -> io::Result<Self> {
+        Self::start(root, procfs, run_lua, terminal)
+    }
+
+    /// A shell on the terminal that the server was given, until it ends. `term` is the terminal's name (`$TERM`).
+    ///
+    /// # Errors
+    /// The server itself is gone, or cannot start anything.
+    pub fn shell(&mut self, term: &str) -> io::Result<End> {
+        let script = "cd; exec \"$(command -v bash || echo /bin/sh)\"";
+        let argv = ["/bin/sh", "-c", script].map(|word| word.as_bytes().to_vec()).into();
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let environment = [("HOME", "/root"), ("PATH", path), ("TERM", term), ("LANG", "C.UTF-8")];
+        let command = Command {
+            what: What::Program { argv, script: None, args: Vec::new() },
+            environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            stdin: Vec::new(),
+            terminal: true,
+            limit: SHELL_LIMIT,
+        };
+        Ok(self.run(&command, &mut |_| {})?.end)
     }
 }
 
@@ -60,7 +86,7 @@ fn command(job: &Job) -> io::Result<Command> {
             input: job.stdin.clone(),
         })?),
     };
-    Ok(Command { what, environment: job.environment.clone(), stdin: job.stdin.clone(), limit: LIMIT })
+    Ok(Command { what, environment: job.environment.clone(), stdin: job.stdin.clone(), terminal: false, limit: LIMIT })
 }
 
 /// In the server's child; its standard error is the job's output.

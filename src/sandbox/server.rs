@@ -9,7 +9,10 @@
 
 use std::{
     io::{self, Read, Write},
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
 };
 
@@ -50,17 +53,18 @@ pub struct Server {
 impl Server {
     /// Enters `root`, making the folders in it that are mounted over (`dev`, `proc`, `sys`, `run`, `tmp`, `var/tmp`)
     /// where they are missing. To be called while this process has one thread. `call` is what
-    /// [`super::What::Call`] runs, in a child of the server's; its result is the exit code.
+    /// [`super::What::Call`] runs, in a child of the server's; its result is the exit code. `terminal` is for
+    /// [`Command::terminal`].
     ///
     /// # Errors
     /// The root cannot be entered.
-    pub fn start(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32) -> io::Result<Self> {
+    pub fn start(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, terminal: Option<OwnedFd>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let owner = rustix::process::getpid();
         match system::fork()? {
             system::Forked::Child => {
                 drop(ours);
-                let done = live(root, procfs, call, owner, &theirs);
+                let done = live(root, procfs, call, owner, &Held { stream: theirs, terminal });
                 system::leave(i32::from(done.is_err()))
             }
             system::Forked::Parent(process) => {
@@ -130,8 +134,14 @@ impl Drop for Server {
     }
 }
 
+/// What the server has open.
+struct Held {
+    stream: UnixStream,
+    terminal: Option<OwnedFd>,
+}
+
 /// The life of the first child: makes the namespaces, and waits for the server in them.
-fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream: &UnixStream) -> io::Result<()> {
+fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, held: &Held) -> io::Result<()> {
     // Without a pid namespace somebody has to survive the build, and end what it leaves.
     if procfs == Procfs::Own && !system::die_with(Some(owner))? {
         return Ok(());
@@ -144,7 +154,8 @@ fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream:
     let own = rustix::process::getpid();
     match system::fork()? {
         system::Forked::Parent(server) => {
-            let stream = only(stream)?;
+            let Held { stream, terminal } = only(held)?;
+            drop(terminal);
             match procfs {
                 Procfs::Own => drop(stream),
                 Procfs::Bound => outlive(&stream, server)?,
@@ -158,12 +169,12 @@ fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, stream:
             if procfs == Procfs::Bound {
                 rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
             }
-            let mut stream = only(stream)?;
+            let mut held = only(held)?;
             match settle(root, procfs) {
-                Ok(()) => reply(&mut stream, END, &serde_json::to_vec(&End::Exit(0))?)?,
-                Err(error) => return reply(&mut stream, FAULT, format!("entering the root: {error}").as_bytes()),
+                Ok(()) => reply(&mut held.stream, END, &serde_json::to_vec(&End::Exit(0))?)?,
+                Err(error) => return reply(&mut held.stream, FAULT, format!("entering the root: {error}").as_bytes()),
             }
-            serve(&mut stream, procfs, call)
+            serve(&mut held, procfs, call)
         }
     }
 }
@@ -183,16 +194,23 @@ fn outlive(stream: &UnixStream, server: Pid) -> io::Result<()> {
     system::leave(0)
 }
 
-/// Keeps one descriptor and nothing else of what the build has open.
-fn only(stream: &UnixStream) -> io::Result<UnixStream> {
-    let high = rustix::io::fcntl_dupfd_cloexec(stream, 3)?;
-    let mut low = std::mem::ManuallyDrop::new(system::descriptor(3));
-    if rustix::fd::AsRawFd::as_raw_fd(&high) != 3 {
-        rustix::io::dup3(&high, &mut low, rustix::io::DupFlags::CLOEXEC)?;
+/// Keeps these descriptors and nothing else of what the build has open.
+fn only(held: &Held) -> io::Result<Held> {
+    let wanted = [Some(held.stream.as_fd()), held.terminal.as_ref().map(AsFd::as_fd)];
+    // Copies above the numbers that they will have, so that none is overwritten before its turn.
+    let copies = wanted.into_iter().flatten().map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 5));
+    let copies = copies.collect::<Result<Vec<OwnedFd>, _>>()?;
+    let mut kept = Vec::new();
+    for (number, copy) in (3..).zip(&copies) {
+        let mut low = std::mem::ManuallyDrop::new(system::descriptor(number));
+        rustix::io::dup3(copy, &mut low, rustix::io::DupFlags::CLOEXEC)?;
+        kept.push(std::mem::ManuallyDrop::into_inner(low));
     }
-    std::mem::forget(high);
-    system::close_from(4);
-    Ok(std::mem::ManuallyDrop::into_inner(low).into())
+    std::mem::forget(copies);
+    system::close_from(if kept.len() > 1 { 5 } else { 4 });
+    let mut kept = kept.into_iter();
+    let stream = kept.next().ok_or(io::ErrorKind::NotConnected)?.into();
+    Ok(Held { stream, terminal: kept.next() })
 }
 
 fn settle(root: &Path, procfs: Procfs) -> io::Result<()> {
@@ -208,10 +226,11 @@ fn settle(root: &Path, procfs: Procfs) -> io::Result<()> {
 }
 
 /// Until the build hangs up.
-fn serve(stream: &mut UnixStream, procfs: Procfs, call: fn(&[u8]) -> i32) -> io::Result<()> {
+fn serve(held: &mut Held, procfs: Procfs, call: fn(&[u8]) -> i32) -> io::Result<()> {
+    let Held { stream, terminal } = held;
     while let Some(request) = receive(stream)? {
         let command: Command = serde_json::from_slice(&request)?;
-        let ended = job::run(&command, procfs, call, &mut |piece| reply(stream, OUTPUT, piece));
+        let ended = job::run(&command, terminal.as_ref(), procfs, call, &mut |piece| reply(stream, OUTPUT, piece));
         match ended {
             Ok(end) => reply(stream, END, &serde_json::to_vec(&end)?)?,
             Err(error) => reply(stream, FAULT, error.to_string().as_bytes())?,

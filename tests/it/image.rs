@@ -30,7 +30,7 @@ pub(crate) static KUBIC: LazyLock<Option<Images>> =
 
 /// Who builds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
+pub(crate) enum Who {
     Root,
     User,
 }
@@ -56,15 +56,8 @@ impl Bench {
     }
 
     /// A command of root's or the user's, each with a home, a time zone and an umask of their own.
-    fn command(&self, who: Who, args: &[&str]) -> Command {
-        let name = if who == Who::Root { "root" } else { "user" };
-        let home = self.folder.join(name);
-        if !home.exists() {
-            fs_err::create_dir(&home).unwrap();
-            if who == Who::User {
-                run("chown", &[&format!("{USER}:"), text(&home)]);
-            }
-        }
+    pub(crate) fn command(&self, who: Who, args: &[&str]) -> Command {
+        let home = self.home(who);
         let (zone, umask) = if who == Who::Root { ("UTC", "022") } else { ("Pacific/Kiritimati", "077") };
         // Both become the program itself, so that a signal reaches it.
         let mut command = Command::new(if who == Who::Root { "sh" } else { "setpriv" });
@@ -79,7 +72,19 @@ impl Bench {
         command
     }
 
-    fn arguments(&self, profile: &str) -> Vec<String> {
+    /// The home of root's or the user's commands.
+    pub(crate) fn home(&self, who: Who) -> PathBuf {
+        let home = self.folder.join(if who == Who::Root { "root" } else { "user" });
+        if !home.exists() {
+            fs_err::create_dir(&home).unwrap();
+            if who == Who::User {
+                run("chown", &[&format!("{USER}:"), text(&home)]);
+            }
+        }
+        home
+    }
+
+    pub(crate) fn arguments(&self, profile: &str) -> Vec<String> {
         let repository = format!("debian-rpm=dir:{}", self.repository.display());
         ["--profile", profile, "--distribution", "debian-rpm", "--repo", &repository].map(str::to_owned).to_vec()
     }

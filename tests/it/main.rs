@@ -11,5 +11,6 @@ mod packages;
 mod place;
 mod profile;
 mod sandbox;
+mod shell;
 mod web;
 mod zypper;

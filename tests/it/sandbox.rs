@@ -88,6 +88,7 @@ fn shell(script: &str, seconds: u64) -> sandbox::Command {
         },
         environment: BTreeMap::from([("PATH".into(), "/usr/sbin:/usr/bin:/bin".into()), ("A".into(), "b c".into())]),
         stdin: Vec::new(),
+        terminal: false,
         limit: Duration::from_secs(seconds),
     }
 }

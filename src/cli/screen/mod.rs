@@ -107,6 +107,9 @@ impl Screen {
             Event::Progress { done, total, what } => self.progress(state, done, total, &what),
             Event::Note { text } => self.note(state, &text),
             Event::Warning { text } => self.warn(state, text),
+            // The shell has the terminal: `terminal` gives it that.
+            Event::ShellOpened { why } => self.give_way(state, &why),
+            Event::ShellClosed => {}
         }
     }
 
@@ -147,6 +150,13 @@ impl Screen {
             self.line(state, &line);
         }
         state.warnings.push(text);
+    }
+
+    fn give_way(&self, state: &mut State, why: &str) {
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.line(state, &format!("{} {}", self.paint("36", "a shell in the root:"), printable(why)));
     }
 
     /// Advice, as it stands below errors.
