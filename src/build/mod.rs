@@ -79,8 +79,8 @@ pub struct Options {
 /// # Errors
 /// Whatever a stage says; the output folder is then as it was.
 pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
-    let (mut ready, cache) = prepare(options, job::When::Failed, report)?;
-    let built = image(options, &mut ready, &cache, report);
+    let mut ready = prepare(options, job::When::Failed, report)?;
+    let built = image(options, &mut ready, report);
     if let (Err(_), Some(folder)) = (&built, &options.keep_failed) {
         ready.work.keep();
         let folder = folder.display();
@@ -92,10 +92,10 @@ pub fn run(options: &Options, report: &Report) -> Result<Built, Error> {
 }
 
 /// From the sandbox to the results.
-fn image(options: &Options, ready: &mut outside::Ready, cache: &Cache, report: &Report) -> Result<Built, Error> {
+fn image(options: &Options, ready: &mut outside::Ready, report: &Report) -> Result<Built, Error> {
     let results = results::Files::create(&options.output, &ready.job.plan)?;
     let made = outside::run(ready, &results.descriptors().collect::<Vec<_>>(), report)?;
-    ready.initrds.keep(cache, &made.initrds)?;
+    ready.initrds.keep(&ready.cache, &made.initrds)?;
     if !options.no_verify {
         report.stage("verify");
         verify_first(&results)?;
@@ -108,12 +108,12 @@ fn image(options: &Options, ready: &mut outside::Ready, cache: &Cache, report: &
 /// # Errors
 /// Whatever a stage says.
 pub fn shell(options: &Options, report: &Report) -> Result<(), Error> {
-    let (ready, _cache) = prepare(options, job::When::Finished, report)?;
+    let ready = prepare(options, job::When::Finished, report)?;
     outside::run(&ready, &[], report).map(drop)
 }
 
 /// Everything up to the sandbox.
-fn prepare(options: &Options, when: job::When, report: &Report) -> Result<(outside::Ready, Cache), Error> {
+fn prepare(options: &Options, when: job::When, report: &Report) -> Result<outside::Ready, Error> {
     let (mut loaded, secrets) = load(options, report)?;
     secrets::check(&mut loaded.profile, &secrets)?;
     let means = outside::means(report)?;
@@ -125,7 +125,7 @@ fn prepare(options: &Options, when: job::When, report: &Report) -> Result<(outsi
     let job = job::Job { plan, keys, jobs: options.jobs, secrets, shell };
     let initrds = initrds::Initrds::open(&cache, &job)?;
     let terminal = options.shell.as_ref().map(|terminal| terminal.descriptor.clone());
-    Ok((outside::Ready { job, files, initrds, work, terminal }, cache))
+    Ok(outside::Ready { job, files, initrds, work, terminal, cache })
 }
 
 /// Loads the profile, with its literal secrets taken out; they are added to those that were given.

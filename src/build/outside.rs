@@ -142,11 +142,13 @@ pub(super) struct Ready {
     pub(super) initrds: Initrds,
     pub(super) work: Work,
     pub(super) terminal: Option<Arc<OwnedFd>>,
+    /// Goes last: the work folder lies in the cache's own, and only the sandbox can empty it.
+    pub(super) cache: Cache,
 }
 
 /// Runs the inner half of a build, with open files for the results.
 pub(super) fn run(ready: &Ready, results: &[BorrowedFd<'_>], report: &Report) -> Result<Made, Error> {
-    let Ready { job, files, initrds, work, terminal } = ready;
+    let Ready { job, files, initrds, work, terminal, .. } = ready;
     let failed = |source| Error::Work { source };
     work.take(files, initrds).map_err(failed)?;
     work.open_up().map_err(failed)?;
