@@ -40,6 +40,7 @@ fn help_says_what_there_is() {
       plan         Show what `build` would do
       lock         Pin the packages of a profile in its lock file
       why          Say what pulled a package in
+      shell        Open a shell in a profile's tree, or in one that a failed build kept
       profiles     List the profiles, platforms and distributions that there are, and where each comes
                    from
       init         Write a commented profile to begin with
