@@ -22,7 +22,8 @@ struct Search<'a> {
 impl Visit for Search<'_> {
     fn start(&mut self, tag: &Tag<'_>) -> Result<(), Error> {
         if tag.name() == "package" {
-            self.package = tag.attribute("pkgid")?.unwrap_or_default();
+            let pkgid = tag.attribute("pkgid")?;
+            self.package = pkgid.ok_or_else(|| Error::content("a package of the file list has no `pkgid`"))?;
         }
         Ok(())
     }

@@ -102,3 +102,20 @@ fn a_key_is_judged_at_the_time_of_its_signature() {
     assert!(matches!(judge("revoked", "revoked"), Err(Error::Revoked { .. })));
     assert!(matches!(judge("ed25519", "rsa2048"), Err(Error::UnknownKey { .. })));
 }
+
+/// rpm's own broken keys (CVE-2021-3521): a subkey that its primary key did not bind, or took back, signs nothing.
+#[test]
+fn subkeys_without_a_good_binding_sign_nothing() {
+    let Some(corpus) = corpus() else { return };
+    // Unbound subkeys are not even taken in; the revoked one is, and stays silent.
+    for (name, subkeys) in
+        [("CVE-2021-3521-badbind", &[][..]), ("CVE-2021-3521-nosubsig-last", &[]), ("alice-revoked-subkey", &[false])]
+    {
+        let mut keys = Keyring::default();
+        let file = fs_err::read(corpus.join("broken/rpm-keys").join(name).with_extension("asc")).unwrap();
+        keys.add(&file, name).unwrap();
+        let key = &keys.keys()[0];
+        let found: Vec<_> = key.public_subkeys.iter().map(|subkey| may_sign(key, subkey)).collect();
+        assert_eq!(found, subkeys, "{name}");
+    }
+}
