@@ -16,9 +16,12 @@ use rowi::{
     units::Epoch,
 };
 
-use super::corpus::Nobody;
+use super::{
+    apart::{apart, mount_image},
+    corpus::Nobody,
+};
 use crate::{
-    image::text,
+    image::{BENCH, run, text},
     place::{corpus, skip, test_distribution},
 };
 
@@ -30,6 +33,22 @@ const OTHER: &str = "usr/lib/other";
 /// This rpm knows no OpenPGP: `RPMVSF_MASK_NOSIGNATURES` and bit 12 (rpm 4.20, `include/rpm/rpmts.h`).
 const NO_SIGNATURES: &str = "0xc1c00";
 
+/// A package that says that the installed system's rpm has ndb.
+const SPEC: &str = "Name: ndb-macros
+Version: 1
+Release: 1
+Summary: The database of rpm is ndb
+License: MIT
+BuildArch: noarch
+%description
+%{summary}.
+%install
+mkdir -p %{buildroot}/usr/lib/rpm/macros.d
+echo '%%_db_backend ndb' > %{buildroot}/usr/lib/rpm/macros.d/macros.ndb
+%files
+/usr/lib/rpm/macros.d/macros.ndb
+";
+
 /// A root, and the rpm that looks at it.
 struct Judge {
     rpm: PathBuf,
@@ -37,13 +56,18 @@ struct Judge {
 }
 
 impl Judge {
-    /// A root with these packages in it.
-    fn new(packages: &[PathBuf]) -> Option<Self> {
+    /// An empty root.
+    fn empty() -> Option<Self> {
         let Some(rpm) = std::env::var_os("ROWI_RPM_NDB") else { return skip("ROWI_RPM_NDB is not set") };
         if !rustix::process::geteuid().is_root() {
             return skip("owners need root");
         }
-        let judge = Self { rpm: rpm.into(), root: tempfile::tempdir_in("/var/tmp").unwrap() };
+        Some(Self { rpm: rpm.into(), root: tempfile::tempdir_in("/var/tmp").unwrap() })
+    }
+
+    /// A root with these packages in it.
+    fn new(packages: &[PathBuf]) -> Option<Self> {
+        let judge = Self::empty()?;
         let staging = tempfile::tempdir_in("/var/tmp").unwrap();
         let install = Install { docs: true, rpmdb: Backend::Ndb, ..Install::default() };
         let settings = Settings { install, epoch: Epoch(1_790_000_000), no_scriptlets: true, ..Settings::default() };
@@ -168,4 +192,48 @@ fn rpm_reads_an_ndb_database_of_a_whole_system() {
     judge.ask("rpm", OTHER, &["-e", "--nodeps", "--noscripts", "--justdb", "rpm"]);
     judge.check(OTHER);
     assert_eq!(judge.all(OTHER).len(), grown.len() - 1);
+}
+
+/// An image of a distribution whose rpm has ndb, built whole by the program; its root snapshot, made writable by a layer, is
+/// updated as transactional-update would have rpm do it.
+#[test]
+fn rpm_reads_and_updates_an_image_whose_database_is_ndb() {
+    const OWN: &str = "usr/lib/sysimage/rpm";
+    let (Some(bench), Some(judge)) = (&*BENCH, Judge::empty()) else { return };
+    let repository = bench.folder.join("ndb-repository");
+    fs_err::create_dir(&repository).unwrap();
+    let spec = repository.join("ndb-macros.spec");
+    fs_err::write(&spec, SPEC).unwrap();
+    let [top, packages] = ["_topdir", "_rpmdir"].map(|name| format!("{name} {}", repository.display()));
+    run("rpmbuild", &["-bb", "--quiet", "--define", &top, "--define", &packages, text(&spec)]);
+    run("createrepo_c", &["--quiet", text(&repository)]);
+    let address = format!("ndb=dir:{}", repository.display());
+    let images =
+        bench.image("microos", "ndb-image", &["--repo", &address, "--no-signatures", "--package", "ndb-macros"]);
+    let listed = fs_err::read_to_string(images.raw.with_extension("packages")).unwrap();
+    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let macros = repository.join("noarch/ndb-macros-1-1.noarch.rpm");
+
+    let layers = tempfile::tempdir_in("/var/tmp").unwrap();
+    let [image, upper, work] = ["image", "upper", "work"].map(|name| layers.path().join(name));
+    for folder in [&image, &upper, &work] {
+        fs_err::create_dir(folder).unwrap();
+    }
+    apart(|| {
+        mount_image(&images.raw, &image);
+        let how = format!("lowerdir={},upperdir={},workdir={}", image.display(), upper.display(), work.display());
+        run("mount", &["-t", "overlay", "-o", &how, "overlay", text(judge.root.path())]);
+        assert_eq!(judge.files(OWN), ["Index.db", "Packages.db"].map(str::to_owned).into());
+        assert_eq!(judge.all(OWN), listed);
+        judge.ask("rpmdb", OWN, &["--verifydb"]);
+        judge.ask("rpm", OWN, &["-V", "ndb-macros", "libsolv1"]);
+        judge.ask("rpm", OWN, &["-e", "--noscripts", "ndb-macros"]);
+        let erased = judge.all(OWN);
+        assert!(!judge.root.path().join("usr/lib/rpm/macros.d/macros.ndb").exists());
+        assert_eq!(listed.difference(&erased).collect::<Vec<_>>(), ["ndb-macros-1-1.noarch"]);
+        judge.ask("rpm", OWN, &["-U", "--nosignature", text(&macros)]);
+        assert_eq!(judge.all(OWN), listed);
+        judge.ask("rpmdb", OWN, &["--verifydb"]);
+        judge.check(OWN);
+    });
 }
