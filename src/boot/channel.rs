@@ -7,6 +7,15 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use super::Check;
 
+/// What becomes of the machine after its last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It is killed: its disk is thrown away.
+    Killed,
+    /// It shuts down, as a machine whose disk is used again.
+    Off,
+}
+
 /// Name of the virtio port.
 pub(super) const PORT: &str = "rowi.check";
 
@@ -34,11 +43,11 @@ pub(super) struct Answer {
 }
 
 /// Values of `-smbios` that bring the checks into the machine; their files lie in `folder`.
-pub(super) fn credentials(checks: &[Check], folder: &Path) -> io::Result<Vec<String>> {
+pub(super) fn credentials(checks: &[Check], end: End, folder: &Path) -> io::Result<Vec<String>> {
     let all = [
         ("systemd.extra-unit.rowi-check.service", UNIT.to_owned()),
         ("systemd.unit-dropin.multi-user.target", DROP_IN.to_owned()),
-        ("rowi.script", script(checks)),
+        ("rowi.script", script(checks, end)),
     ];
     all.iter()
         .map(|(name, text)| {
@@ -64,7 +73,7 @@ pub(super) fn ssh_key(key: &str) -> String {
 }
 
 /// The script: each check in a shell of its own, again and again within its time.
-fn script(checks: &[Check]) -> String {
+fn script(checks: &[Check], end: End) -> String {
     let mut script = format!(
         "port=/dev/virtio-ports/{PORT}\nfor i in $(seq 60); do [ -e $port ] && break; sleep 1; done\n\
          systemctl is-system-running --wait >/dev/null 2>&1\n\
@@ -75,7 +84,8 @@ fn script(checks: &[Check]) -> String {
     for (number, check) in checks.iter().enumerate() {
         script += &format!("check {number} {} {}\n", check.within, shell_word(&check.run));
     }
-    script + "echo done > $port\n"
+    let off = if end == End::Off { "systemctl --no-block poweroff\n" } else { "" };
+    script + "echo done > $port\n" + off
 }
 
 /// Text as one word of a shell's.

@@ -34,17 +34,24 @@ pub struct Expected {
 }
 
 /// Checks of every image: what the layout promises about a running system.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("root is btrfs", "[ \"$(findmnt -no FSTYPE /)\" = btrfs ] || { findmnt /; exit 1; }"),
     ("root is read-only", "findmnt -no OPTIONS / | tr , '\\n' | grep -qx ro && ! touch /usr/.rowi-check 2>/dev/null"),
     (
         "root is the default subvolume",
-        "btrfs subvolume get-default / | grep -q ' path @/.snapshots/1/snapshot$' && findmnt -no FSROOT / | grep -qx '/@/.snapshots/1/snapshot' || { btrfs subvolume get-default /; findmnt /; exit 1; }",
+        "[ \"$(btrfs subvolume get-default / | sed 's/.* path //')\" = \"$(findmnt -no FSROOT / | sed 's#^/##')\" ] || { btrfs subvolume get-default /; findmnt /; exit 1; }",
     ),
     ("/var is writable", "touch /var/.rowi-check && rm /var/.rowi-check"),
     ("/var is no-copy-on-write", "lsattr -d /var | cut -d' ' -f1 | grep -q C"),
     ("/etc is writable", "touch /etc/.rowi-check && rm /etc/.rowi-check"),
-    ("snapper knows snapshot 1", "snapper --no-dbus list --columns number | grep -q '^ *1'"),
+    (
+        "snapper knows the snapshot",
+        "snapper --no-dbus --csvout list --columns number,active,default | grep -qx \"$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'),yes,yes\"",
+    ),
+    (
+        "GRUB's menu made anew is the same",
+        "[ ! -e /etc/grub.d/09_rowi ] || { grub-mkconfig -o /run/rowi-menu 2>/run/rowi-mkconfig || { cat /run/rowi-mkconfig; exit 1; }; sed -i '/^#/d; /^$/d' /run/rowi-menu; sed '/^#/d; /^$/d' /boot/grub/grub.cfg | diff - /run/rowi-menu; }",
+    ),
     (
         "no failed unit",
         "! systemctl --failed --no-legend --plain | grep . || { systemctl --failed --no-legend --plain | cut -d' ' -f1 | xargs -n1 journalctl -b --no-pager -n5 -o cat -u; exit 1; }",
@@ -52,7 +59,7 @@ const BUILT_IN: [(&str, &str); 8] = [
 ];
 
 impl Check {
-    fn new(name: impl Into<String>, run: impl Into<String>) -> Self {
+    pub(super) fn new(name: impl Into<String>, run: impl Into<String>) -> Self {
         Self { name: name.into(), run: run.into(), within: 0, judge: Judge::Code }
     }
 
@@ -79,20 +86,33 @@ impl Check {
         checks
     }
 
-    /// The profile's own that are asked after a boot.
-    pub fn of_profile(checks: &[profile::Check]) -> Vec<Self> {
-        let asked = checks.iter().filter(|check| check.after.is_empty() || check.after == "boot");
+    /// Which snapshot is running: in an image that was never updated, the first.
+    pub fn runs_snapshot(what: &str, test: &str) -> Self {
+        let run = format!(
+            "n=$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'); [ \"$n\" {test} ] || {{ echo \"snapshot $n\"; exit 1; }}"
+        );
+        Self::new(what, run)
+    }
+
+    /// The profile's own that are asked after a boot, an update, a rollback.
+    pub fn of_profile(checks: &[profile::Check], after: &str) -> Vec<Self> {
+        let asked = checks.iter().filter(|check| check.after == after || check.after.is_empty() && after == "boot");
         asked.map(|check| Self { within: check.within, ..Self::new(&check.name, &check.run) }).collect()
     }
 }
 
+/// What a machine said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answers {
+    /// By the check's number.
+    pub(super) answers: BTreeMap<usize, Answer>,
+    /// When it asked for a login.
+    pub(super) login: Option<Duration>,
+}
+
 /// Holds answers against what is expected; a check without an answer failed.
-pub(super) fn judge(
-    checks: &[Check],
-    answers: &BTreeMap<usize, Answer>,
-    login: Option<Duration>,
-    expected: &Expected,
-) -> Vec<Outcome> {
+pub(super) fn judge(checks: &[Check], said: &Answers, expected: &Expected) -> Vec<Outcome> {
+    let Answers { answers, login } = said;
     let prompt = match login {
         Some(after) => {
             Outcome { name: "login prompt".into(), passed: true, detail: String::new(), seconds: after.as_secs() }
@@ -141,7 +161,8 @@ mod tests {
         let answer = |code, output: &str| Answer { code, seconds: 1, output: output.into() };
         let answers = BTreeMap::from([(0, answer(0, "")), (1, answer(3, "why\n")), (3, answer(0, "b-1\nc-1\n"))]);
         let expected = Expected { packages: Some(vec!["a-1".into(), "b-1".into()]) };
-        let outcomes = judge(&checks, &answers, Some(Duration::from_secs(9)), &expected);
+        let said = Answers { answers, login: Some(Duration::from_secs(9)) };
+        let outcomes = judge(&checks, &said, &expected);
         let shown: Vec<_> = outcomes.iter().map(|it| (it.name.as_str(), it.passed, it.detail.as_str())).collect();
         assert_eq!(
             shown,
@@ -153,7 +174,7 @@ mod tests {
                 ("p", false, "+c-1 -a-1")
             ]
         );
-        assert!(!judge(&[], &answers, None, &expected)[0].passed);
+        assert!(!judge(&[], &Answers { login: None, ..said }, &expected)[0].passed);
         assert_eq!(difference("b-1\na-1\n", expected.packages.as_ref().unwrap()), None);
     }
 }

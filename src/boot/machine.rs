@@ -11,6 +11,8 @@ pub(super) struct Parts {
     pub(super) firmware: Option<Flash>,
     /// A port of this host's that leads to sshd.
     pub(super) port: Option<u16>,
+    /// A second disk, raw, that the machine may only read.
+    pub(super) offer: Option<PathBuf>,
     /// Where the answers go.
     pub(super) answers: Option<PathBuf>,
     /// Values of `-smbios`.
@@ -39,6 +41,13 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
     let layer = if options.persist { "off" } else { "on" };
     args.push("-drive".into());
     args.push(format!("if=virtio,format={format},snapshot={layer},file={}", quoted(&options.image)));
+    if let Some(offer) = &parts.offer {
+        args.extend([
+            "-blockdev".into(),
+            format!("driver=raw,node-name=offer,read-only=on,file.driver=file,file.filename={}", quoted(offer)),
+        ]);
+        args.extend(["-device".into(), format!("virtio-blk-pci,drive=offer,serial={}", super::offer::SERIAL)]);
+    }
     args.push("-nic".into());
     args.push(network(options, parts));
     args.push("-serial".into());
@@ -84,6 +93,7 @@ mod tests {
             accelerator: ["tcg,thread=multi", "Nehalem"],
             firmware: Some(Flash { code: "/c".into(), variables: "/v".into() }),
             port: None,
+            offer: None,
             answers: Some("/answers".into()),
             credentials: vec!["type=11,path=/x".into()],
         };

@@ -7,19 +7,19 @@
 //!
 //! Nothing that exists for checks is in an image: the unit and its script reach the machine as systemd credentials
 //! through SMBIOS type 11 (systemd.system-credentials(7), systemd 256 or later), and the answers leave by a virtio port.
+//! An update is asked for in the same way: `update` boots one layer several times, with packages on a second disk.
 
+mod ask;
 mod channel;
 mod checks;
 mod firmware;
 mod kvm;
 mod machine;
+mod offer;
 mod report;
+mod update;
 
-use std::{
-    io,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{io, path::PathBuf, time::Duration};
 
 use crate::{
     exec::{self, Tool},
@@ -27,16 +27,13 @@ use crate::{
     units::Bytes,
 };
 
+pub use ask::check;
 pub use checks::{Check, Expected};
 pub use firmware::Firmware;
 pub use report::{Outcome, json, junit, table};
+pub use update::{Questions, update};
 
 const QEMU: Tool = Tool { program: "qemu-system-x86_64", debian: "qemu-system-x86", opensuse: "qemu-x86" };
-
-/// How often the console and the answers are looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// Most of a console's log or of the answers that is read.
-const MOST: u64 = 16 << 20;
 
 /// How a machine is run.
 #[derive(Clone, Debug)]
@@ -92,6 +89,9 @@ pub enum Error {
         /// The console's last lines.
         tail: String,
     },
+    /// A package for the update cannot be made.
+    #[error("cannot make the package that the update installs")]
+    Package(#[from] ::rpm::Error),
 }
 
 impl Explain for Error {
@@ -124,6 +124,7 @@ pub fn run(options: &Options, report: &Report) -> Result<(), Error> {
         accelerator: kvm::accelerator(report),
         firmware: firmware::prepare(options.firmware, folder.path())?,
         port: free_port(),
+        offer: None,
         answers: None,
         credentials: ways_in(options).collect(),
     };
@@ -147,63 +148,6 @@ fn welcome(options: &Options, port: Option<u16>) -> String {
         _ => "no public key in `~/.ssh`, so no ssh (`--ssh-key FILE` names one)".to_owned(),
     };
     format!("{console} · {ssh} · leave: Ctrl-A X")
-}
-
-/// Boots a machine once and asks what `checks` ask.
-///
-/// # Errors
-/// QEMU cannot run, or the machine does not answer.
-pub fn check(options: &Options, checks: &[Check], expected: &Expected, report: &Report) -> Result<Vec<Outcome>, Error> {
-    let failed = |what| move |source| Error::Io { what, source };
-    let folder = tempfile::tempdir().map_err(failed("make a temporary folder"))?;
-    let log = options.log.clone().unwrap_or_else(|| folder.path().join("console.log"));
-    let answers = folder.path().join("answers");
-    fs_err::write(&log, "").map_err(failed("write the console's log"))?;
-    fs_err::write(&answers, "").map_err(failed("write a temporary file"))?;
-    let parts = machine::Parts {
-        accelerator: kvm::accelerator(report),
-        firmware: firmware::prepare(options.firmware, folder.path())?,
-        port: None,
-        answers: Some(answers.clone()),
-        credentials: channel::credentials(checks, folder.path()).map_err(failed("write the checks"))?,
-    };
-    let options = Options { log: Some(log.clone()), ..options.clone() };
-    let mut machine = exec::start(&QEMU, &machine::arguments(&options, &parts))?;
-    let begun = Instant::now();
-    let mut login = None;
-    loop {
-        std::thread::sleep(LOOK);
-        let text = read(&answers).map_err(failed("read the answers"))?;
-        if login.is_none() && read(&log).map_err(failed("read the console's log"))?.contains("login:") {
-            login = Some(begun.elapsed());
-            report.note(format!("login prompt after {} s", begun.elapsed().as_secs()));
-        }
-        if let Some(answers) = channel::answers(&text) {
-            return Ok(checks::judge(checks, &answers, login, expected));
-        }
-        let tail = || tail(&read(&log).unwrap_or_default());
-        if begun.elapsed() > options.timeout {
-            return Err(Error::Late { limit: options.timeout, tail: tail() });
-        }
-        if machine.has_ended()? {
-            return Err(Error::Ended { tail: tail() });
-        }
-    }
-}
-
-/// What a file holds, up to a bound; bytes that are no text are replaced.
-fn read(path: &std::path::Path) -> io::Result<String> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    fs_err::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The last lines, one below the other.
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = &lines[lines.len().saturating_sub(15)..];
-    last.iter().map(|line| format!("\n  {}", crate::report::printable(line.trim_end()))).collect()
 }
 
 /// A port that nobody listens on at this moment.

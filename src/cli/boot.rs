@@ -8,7 +8,7 @@ use std::{
 
 use super::{Failure, Outcome, Screen, out};
 use crate::{
-    boot::{self, Check, Expected, Firmware, Options},
+    boot::{self, Check, Expected, Firmware, Options, Questions},
     plan::Plan,
     report::Exit,
     units::Bytes,
@@ -28,6 +28,12 @@ pub(super) struct Args {
     /// Ask the running machine whether it is what the layout promises, and exit with 5 when it is not
     #[arg(long)]
     check: bool,
+    /// With `--check`: install a package in a new snapshot with the image's own tools, and boot that, too
+    #[arg(long, requires = "check")]
+    update: bool,
+    /// With `--update`: roll the update back, and boot the old snapshot again
+    #[arg(long, requires = "update")]
+    rollback: bool,
     /// Write the outcome to a file: `junit:FILE` or `json:FILE`; may be repeated
     #[arg(long, value_name = "FORMAT:FILE", requires = "check", value_delimiter = ',')]
     report: Vec<String>,
@@ -93,8 +99,8 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
         report.warn("there is no manifest beside the image: the profile's own checks and its packages are not known");
     }
     let machine = plan.map(|plan| &plan.machine);
-    let mut checks = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
-    checks.extend(Check::of_profile(plan.map_or(&[], |plan| &plan.checks)));
+    let checks = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
+    let own = plan.map_or(&[][..], |plan| &plan.checks);
     let expected = Expected { packages: packages_beside(&options.image) };
     let mut all = Vec::new();
     let both = [How::Bios, How::Uefi];
@@ -103,7 +109,13 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
         report.stage(name);
         let log = options.image.with_extension(format!("{name}.console.log"));
         let options = Options { firmware: how.into(), log: Some(log), ..options.clone() };
-        let outcomes = boot::check(&options, &checks, &expected, &report)?;
+        let outcomes = if args.update {
+            let questions = Questions { every: &checks, profile: own, expected: &expected, rollback: args.rollback };
+            boot::update(&options, questions, &report)?
+        } else {
+            let checks: Vec<Check> = checks.iter().cloned().chain(Check::of_profile(own, "boot")).collect();
+            boot::check(&options, &checks, &expected, &report)?
+        };
         screen.clear();
         out(&format!("{name}\n{}", boot::table(&outcomes)))?;
         all.extend(outcomes.into_iter().map(|it| boot::Outcome { name: format!("{name}: {}", it.name), ..it }));

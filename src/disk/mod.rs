@@ -27,9 +27,12 @@ pub use error::Error;
 pub use lay_out::lay_out;
 pub use reader::Reader;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
-use crate::tree::{Content, Tree};
+use crate::{
+    tree::{Content, Tree},
+    units::Epoch,
+};
 
 /// Everything that a disk is made of, as `system` hands it over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,4 +77,16 @@ pub struct Disk {
     pub size: u64,
     /// Everything that is not zeros.
     pub extents: Vec<Extent>,
+}
+
+/// A disk that is one FAT file system with these files, without a partition table.
+///
+/// # Errors
+/// Their names are none for FAT, or a content cannot be read.
+pub fn of_files(files: &BTreeMap<String, Content>, epoch: Epoch) -> io::Result<Disk> {
+    /// Below it FAT32 has too few clusters.
+    const LEAST: u64 = 64 << 20;
+    let content: u64 = files.values().map(Content::len).sum();
+    let size = (content.saturating_mul(5) / 4).max(LEAST).next_multiple_of(1 << 20);
+    fat::Volume { size, offset: 0, label: "ROWI", serial: 1, epoch }.lay_out(files)
 }

@@ -39,7 +39,29 @@ macro_rules! overlay {
 }
 
 /// Name and files of each overlay.
-const OVERLAYS: &[(&str, &[BuiltInFile])] = &[overlay!("kubic": "etc/profile.d/kubic.sh" false)];
+const OVERLAYS: &[(&str, &[BuiltInFile])] = &[
+    overlay!("boot-entries":
+        "etc/kernel/postinst.d/zz-rowi" true,
+        "etc/kernel/postrm.d/zz-rowi" true,
+        "usr/lib/rowi/boot-entry" true,
+        "usr/lib/rowi/kernel-links" true,
+        "usr/lib/snapper/plugins/90-rowi-boot-entry" true,
+        "usr/lib/systemd/system/rowi-boot-entry.service" false,
+    ),
+    overlay!("kubic": "etc/profile.d/kubic.sh" false),
+    overlay!("transactional-fallback":
+        "usr/lib/dracut/modules.d/50rowi-etc/module-setup.sh" true,
+        "usr/lib/dracut/modules.d/50rowi-etc/rowi-etc.sh" true,
+        "usr/lib/rowi/health-check" true,
+        "usr/lib/rowi/snapshot-begun" true,
+        "usr/lib/snapper/plugins/50-rowi-etc" true,
+        "usr/lib/systemd/system/rowi-health-check.service" false,
+        "usr/lib/systemd/system/rowi-snapshot-begun.service" false,
+        "usr/lib/systemd/system/rowi-update.service" false,
+        "usr/lib/systemd/system/rowi-update.timer" false,
+        "usr/sbin/rowi-update" true,
+    ),
+];
 
 /// The files of a built-in overlay, or nothing when the program has none of that name.
 pub fn built_in_overlay(name: &str) -> Option<&'static [BuiltInFile]> {

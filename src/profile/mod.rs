@@ -24,6 +24,7 @@ mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use builtin::{BuiltInFile, built_in_overlay};
 pub use catalog::{Listed, init, list, schema, source, text_of};
@@ -32,6 +33,7 @@ pub use find::Kind;
 pub use load::load;
 pub use model::*;
 pub use origins::{Origin, Origins};
+pub use update::{Keep, Reboot, RebootMethod, Update, UpdateMethod};
 
 /// What the command line says about the profile.
 #[derive(Clone, Debug, Default)]

@@ -406,7 +406,7 @@ pub struct Machine {
     /// First boot.
     pub first_boot: FirstBoot,
     /// Automatic updates.
-    pub update: Update,
+    pub update: super::Update,
 }
 
 /// An account.
@@ -554,17 +554,6 @@ pub struct FirstBoot {
     pub grow: bool,
     /// Whether `/etc/machine-id` says `uninitialized` (else it is empty).
     pub machine_id_uninitialized: bool,
-}
-
-/// Automatic updates; everything but `enabled` is issue C's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Update {
-    /// `dup`, `up`, `patch`, or nothing: no updates by themselves.
-    pub method: Option<String>,
-    /// systemd calendar expression.
-    pub schedule: String,
-    /// The rest as the profile has it, for transactional-update's files.
-    pub settings: BTreeMap<String, serde_json::Value>,
 }
 
 /// A folder laid over the root.

@@ -249,7 +249,11 @@ pub(super) const DISTRIBUTION: Shape = Record(fields! {
         "reason": Text, "Why the failure does no harm";
     }), "package"), "Scriptlets known to fail";
     "paths": Map(&Text), "Paths that differ between distributions, by use";
-    "roles": Map(&Any(&[TEXTS, Record(fields! { "absent": Text, "Why the distribution has no such thing"; })])), "Role → packages, or `{absent: reason}`";
+    "roles": Map(&Any(&[TEXTS, Record(fields! {
+        "absent": Text, "Why the distribution has no such thing";
+        "overlay": Text, "What stands in for it, where no package of the role's name is asked for";
+    })])), "Role → packages, or `{absent: reason}`";
+    "overlays": TEXTS, "Folders laid over the root of every image, before the profile's";
     "boot_files": Map(&List(&Record(fields! {
         "from": Absolute, "A folder or file of the root";
         "to": Text, "A folder of the first partition";

@@ -65,21 +65,24 @@ fn first_config(plan: &Plan) -> String {
     )
 }
 
-/// Scripts that make the menu anew on the machine: the distribution's would name one snapshot for ever.
+/// The script that makes the menu anew on the machine, as it is here: the distribution's would name one snapshot for
+/// ever, so none of them is executable.
 pub(super) fn scripts(plan: &Plan, tree: &Tree) -> Vec<Change> {
     if !uses_grub(plan) || plan.traits.default_subvolume_boot || tree.at("etc/grub.d").is_none() {
         return Vec::new();
     }
-    let mut changes = Vec::new();
-    for name in ["10_linux", "20_linux_xen", "30_os-prober", "30_uefi-firmware"] {
-        let path = format!("etc/grub.d/{name}");
-        if let Some(node) = tree.at(&path) {
-            changes.push(Change::Put(at(&path), Node { mode: 0o644, ..node.clone() }));
-        }
-    }
-    let text = format!("#!/bin/sh\ncat <<'END'\n{}END\n", entries(plan, tree));
+    let folder = at("etc/grub.d");
+    let scripts = tree.children(&folder).filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
+    let mut changes: Vec<Change> =
+        scripts.map(|(path, node)| Change::Put(path.clone(), Node { mode: 0o644, ..node.clone() })).collect();
+    let text = format!("#!/bin/sh\ncat <<'END'\n{}END\n", menu(plan, tree));
     changes.push(put_text(plan, "/etc/grub.d/09_rowi", 0o755, &text));
     changes
+}
+
+/// All of grub.cfg.
+fn menu(plan: &Plan, tree: &Tree) -> String {
+    format!("{}\n{}", head(plan), entries(plan, tree))
 }
 
 fn uses_grub(plan: &Plan) -> bool {
@@ -92,8 +95,7 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
         return Vec::new();
     }
     let folder = folder(plan);
-    let menu = format!("{}\n{}", head(plan), entries(plan, tree));
-    let mut changes = vec![put_text(plan, &format!("{folder}/grub.cfg"), 0o600, &menu)];
+    let mut changes = vec![put_text(plan, &format!("{folder}/grub.cfg"), 0o600, &menu(plan, tree))];
     for platform_name in layout::grub_platforms(plan) {
         let source = at(&platform(plan, platform_name));
         for (path, node) in tree.children(&source) {
@@ -122,7 +124,7 @@ fn head(plan: &Plan) -> String {
     text
 }
 
-/// The entry that boots the current snapshot.
+/// The entry that boots the current snapshot, and one for each snapshot that there is when the menu is shown.
 fn entries(plan: &Plan, tree: &Tree) -> String {
     let (kernel, initrd) = (KERNEL, INITRD);
     let consoles = plan.boot.consoles.iter().map(|console| format!("console={console}"));
@@ -143,10 +145,23 @@ fn entries(plan: &Plan, tree: &Tree) -> String {
         let esp = layout::serial_text(serial);
         format!("search --fs-uuid --set=esp {esp}\nif [ -s ($esp)/{ENVIRONMENT} ]; then\n  load_env --file ($esp)/{ENVIRONMENT} rowi_snapshot\nfi\n")
     });
+    // Of each snapshot its own kernel; an entry's arguments are its $1 (the title), $2, …
+    let start = |number: &str| {
+        let snapshot = format!("@/.snapshots/{number}/snapshot");
+        format!(
+            "linux /{snapshot}{kernel} root=UUID={uuid} rootflags=subvol={snapshot} ro {arguments}\n initrd /{snapshot}{initrd}"
+        )
+    };
     format!(
         "search --fs-uuid --set=root {uuid}\n{}if [ -z \"$rowi_snapshot\" ]; then\n  set rowi_snapshot=1\nfi\n\
-         menuentry '{name}' --id current {{\n  linux /@/.snapshots/${{rowi_snapshot}}/snapshot{kernel} root=UUID={uuid} rootflags=subvol=@/.snapshots/${{rowi_snapshot}}/snapshot ro {arguments}\n  initrd /@/.snapshots/${{rowi_snapshot}}/snapshot{initrd}\n}}\n",
+         menuentry '{name}' --id current {{\n {}\n}}\n\
+         insmod regexp\n\
+         submenu 'Snapshots' --id snapshots {{\n for it in ($root)/@/.snapshots/*/snapshot; do\n\
+         \x20 if regexp --set=1:number '/([0-9]+)/snapshot$' \"$it\"; then\n\
+         \x20  menuentry \"Snapshot $number\" \"$number\" --id \"snapshot-$number\" {{\n {}\n}}\n  fi\n done\n}}\n",
         find_number.unwrap_or_default(),
+        start("${rowi_snapshot}"),
+        start("${2}"),
     )
 }
 

@@ -25,6 +25,7 @@ mod repositories;
 mod services;
 mod snapper;
 mod ssh;
+mod update;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -135,6 +136,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
         snapper::changes,
         ssh::changes,
         services::changes,
+        update::changes,
         initrd::changes,
         grub::scripts,
     ];

@@ -1,7 +1,7 @@
 //! Units: what the profile enables, disables and masks, as one preset file (systemd.preset(5)) that comes before the
 //! distribution's. `programs` applies it; a first boot that applies presets again finds nothing to change.
 
-use super::{Change, put_link, put_text};
+use super::{Change, put_link, put_text, update};
 use crate::{plan::Plan, profile::Runtime, tree::Tree};
 
 /// Units that do not fit a read-only root, with the reason.
@@ -10,6 +10,10 @@ const DISABLED: [(&str, &str); 3] = [
     ("snapper-timeline.timer", "snapshots by the hour are of data; the root changes by updates only"),
     ("grub-common.service", "writes to the root's GRUB environment, which is read-only"),
 ];
+
+/// Units of ours that are always on where they are: `ssh` writes one where the distribution makes no host keys itself,
+/// the others come from overlays.
+const OWN: [&str; 3] = ["rowi-ssh-keys.service", "rowi-boot-entry.service", "rowi-snapshot-begun.service"];
 
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let machine = &plan.machine;
@@ -33,8 +37,10 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     for unit in enabled.iter().filter(|unit| exists(tree, unit)) {
         text += &format!("enable {unit}\n");
     }
-    // Written by `ssh` where the distribution makes no host keys itself.
-    text += "enable rowi-ssh-keys.service\n";
+    for unit in OWN {
+        text += &format!("enable {unit}\n");
+    }
+    text += &update::presets(&machine.update);
     let mut changes =
         vec![put_text(plan, &format!("/etc/systemd/system-preset/50-{}.preset", plan.profile), 0o644, &text)];
     let masks = machine.mask.iter().map(|unit| format!("/etc/systemd/system/{}", unit_name(unit)));

@@ -5,13 +5,11 @@ use super::{Change, path_of, put_folder, put_text, text};
 use crate::{plan::Plan, tree::Tree};
 
 /// What differs from snapper's own template.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("SUBVOLUME", "/"),
     ("FSTYPE", "btrfs"),
     ("TIMELINE_CREATE", "no"),
     ("NUMBER_CLEANUP", "yes"),
-    ("NUMBER_LIMIT", "2-10"),
-    ("NUMBER_LIMIT_IMPORTANT", "4-10"),
     ("SPACE_LIMIT", "0.5"),
     ("FREE_LIMIT", "0.2"),
 ];
@@ -19,7 +17,9 @@ const SETTINGS: [(&str, &str); 8] = [
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let template = path_of(plan, "snapper-template", "/usr/share/snapper/config-templates/default");
     let listed = path_of(plan, "snapper-sysconfig", "/etc/sysconfig/snapper");
-    let config = set(&text(tree, template).unwrap_or_default(), &SETTINGS);
+    let keep = &plan.machine.update.keep;
+    let limits = [("NUMBER_LIMIT", keep.snapshots.as_str()), ("NUMBER_LIMIT_IMPORTANT", keep.important.as_str())];
+    let config = set(&text(tree, template).unwrap_or_default(), &[&SETTINGS[..], &limits].concat());
     let list = set(&text(tree, listed).unwrap_or_default(), &[("SNAPPER_CONFIGS", "root")]);
     let mut changes = vec![
         put_text(plan, path_of(plan, "snapper-config", "/etc/snapper/configs/root"), 0o640, &config),

@@ -12,5 +12,6 @@ mod place;
 mod profile;
 mod sandbox;
 mod shell;
+mod update;
 mod web;
 mod zypper;

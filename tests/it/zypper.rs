@@ -45,7 +45,7 @@ fn zypper_installs_and_removes_in_the_machine() {
     let profile = folder.join("zypper.yaml");
     fs_err::write(&profile, PROFILE).unwrap();
     let images = bench.image(text(&profile), "zypper-image", &[]);
-    let table = bench.boot_check(&images, "uefi");
+    let table = bench.boot_check(&images, &["--firmware", "uefi"]);
     for name in ["zypper installs, with what is needed", "rpm finds no fault", "zypper removes"] {
         assert!(table.lines().any(|line| line.contains(" ok ") && line.contains(name)), "{table}");
     }

@@ -13,9 +13,12 @@ const DEFAULT_MODE: u32 = 0o644;
 impl Reader<'_> {
     pub(super) fn overlays(&mut self) -> Vec<Overlay> {
         let mut all = Vec::new();
-        for item in self.profile.get("overlays").map(Node::items).unwrap_or_default() {
-            let Some(name) = item.as_str() else { continue };
+        let of = |tree: &Node| tree.get("overlays").map(Node::items).unwrap_or_default().to_vec();
+        for item in [of(self.distribution), self.stand_ins(), of(self.profile)].concat() {
+            let (Some(name), item) = (item.as_str(), &item) else { continue };
             match self.overlay_folder(name, item) {
+                // One overlay may stand in for several roles.
+                Ok(_) if all.iter().any(|overlay: &Overlay| overlay.name == name) => {}
                 Ok(folder) => all.push(Overlay { name: name.into(), folder, place: item.place.clone() }),
                 Err(hint) => self.fault(&item.place, format!("no overlay is named `{name}`"), &hint),
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{Reader, flag, packages::Role, string, strings, word};
-use crate::profile::{Machine, Selinux, Ssh, Update, find, node::Node, scalar};
+use crate::profile::{Machine, Selinux, Ssh, find, node::Node, scalar};
 use crate::repo::without_user;
 
 impl Reader<'_> {
@@ -157,22 +157,6 @@ impl Reader<'_> {
             }
         }
         all
-    }
-
-    fn update(&mut self) -> Update {
-        let node = self.profile.get("update");
-        let method = string(self.profile, "update.method").filter(|method| method != "off");
-        let mut settings: BTreeMap<String, serde_json::Value> = BTreeMap::new();
-        for (key, value) in node.map(Node::entries).unwrap_or_default() {
-            if !matches!(key.name.as_str(), "method" | "schedule") {
-                settings.insert(key.name.clone(), value.to_json());
-            }
-        }
-        Update {
-            method: method.filter(|_| !self.lacks("transactional-update")),
-            schedule: string(self.profile, "update.schedule").unwrap_or_else(|| "daily".into()),
-            settings,
-        }
     }
 
     /// Whether a file is there for the build.

@@ -8,6 +8,7 @@ mod layout;
 mod machine;
 mod network;
 mod packages;
+mod update;
 mod users;
 
 pub(super) use distribution::substitute;

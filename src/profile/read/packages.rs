@@ -97,6 +97,19 @@ impl Reader<'_> {
         roles
     }
 
+    /// The overlays that stand in for roles that the distribution does not have.
+    pub(super) fn stand_ins(&self) -> Vec<Node> {
+        self.roles().iter().filter_map(|(role, _)| self.stand_in(role).cloned()).collect()
+    }
+
+    /// The overlay that stands in for an absent role, unless its real package comes from elsewhere.
+    pub(super) fn stand_in(&self, role: &str) -> Option<&Node> {
+        let installs = self.profile.at("packages.install").map(Node::items).unwrap_or_default();
+        let asked = installs.iter().filter_map(Node::as_str).chain(self.choice.packages.iter().map(String::as_str));
+        let is_asked = asked.map(package).any(|name| name == role);
+        self.distribution.get("roles")?.get(role)?.get("overlay").filter(|_| !is_asked)
+    }
+
     /// What the distribution says of a role.
     pub(super) fn known(&self, role: &str) -> Role {
         let Some(node) = self.distribution.get("roles").and_then(|roles| roles.get(role)) else { return Role::Unknown };
@@ -122,6 +135,11 @@ impl Reader<'_> {
                     }
                 }
                 self.replaced.insert(role.into(), stand_ins);
+            }
+            (Role::Absent(reason), None) if self.stand_in(role).is_some() => {
+                let distribution = &self.target.distribution;
+                let overlay = self.stand_in(role).and_then(Node::as_str).unwrap_or_default();
+                self.notes.push(format!("`{role}`: not in {distribution} ({reason}); overlay `{overlay}` instead"));
             }
             (Role::Absent(reason), None) if SETTINGS.contains(&role) => {
                 let message =

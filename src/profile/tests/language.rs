@@ -20,8 +20,8 @@ fn lists_add_maps_merge_scalars_replace() {
     let paths: Vec<&str> = profile.layout.subvolumes.iter().map(|subvolume| subvolume.path.as_str()).collect();
     assert_eq!(paths, ["/home", "/root", "/srv", "/usr/local", "/boot/writable", "/var", "/data"]);
     assert!(profile.layout.subvolumes[2].nodatacow);
-    let reboot = &profile.machine.update.settings["reboot"];
-    assert_eq!((&reboot["window"], &reboot["method"]), (&"04:00".into(), &"rebootmgr".into()));
+    let reboot = &profile.machine.update.reboot;
+    assert_eq!((reboot.window.as_deref(), reboot.method), (Some("04:00"), Some(RebootMethod::Rebootmgr)));
     assert_eq!(profile.machine.timezone, "Europe/Berlin");
 }
 

@@ -185,8 +185,7 @@ fn the_newcomers_profile_loads() {
     assert_eq!(machine.users["operator"].password_hash, Some(Secret::Named("OPERATOR".into())));
     assert_eq!((machine.connections.len(), machine.connections[1].country.as_deref()), (3, Some("NO")));
     assert_eq!(machine.enable, ["backup.timer"]);
-    assert_eq!(machine.update.settings["reboot"]["window"], "04:00");
-    assert_eq!(machine.update.settings["reboot"]["duration"], "1h30m");
+    assert_eq!((machine.update.reboot.window.as_deref(), machine.update.reboot.duration), (Some("04:00"), 5400));
     let whats: Vec<&str> = loaded.profile.packages.install.iter().map(|request| request.what.as_str()).collect();
     assert!(whats.contains(&"htop") && !whats.contains(&"nfs-client"));
     assert!(!machine.first_boot.wizard, "root has a key");

@@ -1,0 +1,98 @@
+//! One boot: a machine is started, asked, and stopped.
+
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Check, Error, Expected, Options, Outcome, QEMU,
+    channel::{self, End},
+    checks::{self, Answers},
+    firmware, kvm, machine,
+};
+use crate::{exec, report::Report};
+
+/// How often the console and the answers are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Most of a console's log or of the answers that is read.
+const MOST: u64 = 16 << 20;
+
+/// One start of a machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Boot<'a> {
+    pub(super) options: &'a Options,
+    pub(super) checks: &'a [Check],
+    /// A second disk.
+    pub(super) offer: Option<&'a Path>,
+    pub(super) end: End,
+}
+
+/// Boots a machine once and asks what `checks` ask.
+///
+/// # Errors
+/// QEMU cannot run, or the machine does not answer.
+pub fn check(options: &Options, checks: &[Check], expected: &Expected, report: &Report) -> Result<Vec<Outcome>, Error> {
+    let answers = Boot { options, checks, offer: None, end: End::Killed }.ask(report)?;
+    Ok(checks::judge(checks, &answers, expected))
+}
+
+impl Boot<'_> {
+    pub(super) fn ask(&self, report: &Report) -> Result<Answers, Error> {
+        let failed = |what| move |source| Error::Io { what, source };
+        let folder = tempfile::tempdir().map_err(failed("make a temporary folder"))?;
+        let log = self.options.log.clone().unwrap_or_else(|| folder.path().join("console.log"));
+        let answers = folder.path().join("answers");
+        fs_err::write(&log, "").map_err(failed("write the console's log"))?;
+        fs_err::write(&answers, "").map_err(failed("write a temporary file"))?;
+        let credentials = channel::credentials(self.checks, self.end, folder.path());
+        let parts = machine::Parts {
+            accelerator: kvm::accelerator(report),
+            firmware: firmware::prepare(self.options.firmware, folder.path())?,
+            port: None,
+            offer: self.offer.map(Path::to_owned),
+            answers: Some(answers.clone()),
+            credentials: credentials.map_err(failed("write the checks"))?,
+        };
+        let options = Options { log: Some(log.clone()), ..self.options.clone() };
+        let mut machine = exec::start(&QEMU, &machine::arguments(&options, &parts))?;
+        let begun = Instant::now();
+        let (mut login, mut found) = (None, None);
+        loop {
+            std::thread::sleep(LOOK);
+            let text = read(&answers).map_err(failed("read the answers"))?;
+            if login.is_none() && read(&log).map_err(failed("read the console's log"))?.contains("login:") {
+                login = Some(begun.elapsed());
+                report.note(format!("login prompt after {} s", begun.elapsed().as_secs()));
+            }
+            found = found.or_else(|| channel::answers(&text));
+            let has_ended = machine.has_ended()?;
+            if let Some(answers) = found.take_if(|_| has_ended || self.end == End::Killed) {
+                return Ok(Answers { answers, login });
+            }
+            let tail = || tail(&read(&log).unwrap_or_default());
+            if begun.elapsed() > options.timeout {
+                return Err(Error::Late { limit: options.timeout, tail: tail() });
+            }
+            if has_ended {
+                return Err(Error::Ended { tail: tail() });
+            }
+        }
+    }
+}
+
+/// What a file holds, up to a bound; bytes that are no text are replaced.
+fn read(path: &Path) -> io::Result<String> {
+    use io::Read;
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last lines, one below the other.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(15)..];
+    last.iter().map(|line| format!("\n  {}", crate::report::printable(line.trim_end()))).collect()
+}

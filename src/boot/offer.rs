@@ -1,0 +1,52 @@
+//! The second disk: packages that an update installs, in a folder that zypper takes as a repository.
+
+use std::{collections::BTreeMap, path::Path};
+
+use ::rpm::{BuildConfig, CompressionType, FileOptions, PackageBuilder};
+
+use super::Error;
+use crate::{disk, image, profile::Format, report::Report, tree::Content, units::Epoch};
+
+/// The disk's serial number, by which the machine finds it.
+pub(super) const SERIAL: &str = "rowi-offer";
+/// What the update installs.
+pub(super) const PACKAGE: &str = "rowi-check";
+/// A file of that package.
+pub(super) const FILE: &str = "/usr/share/rowi-check";
+
+/// A moment that does not matter, so that the packages are the same every time.
+const EPOCH: Epoch = Epoch(1_790_000_000);
+
+/// Makes the disk.
+pub(super) fn make(to: &Path, report: &Report) -> Result<(), Error> {
+    let failed = |source| Error::Io { what: "write the disk with the update's packages", source };
+    let mut files: BTreeMap<String, Content> = BTreeMap::new();
+    for (name, bytes) in packages()? {
+        files.insert(format!("{name}.rpm"), bytes.into());
+    }
+    let disk = disk::of_files(&files, EPOCH).map_err(failed)?;
+    let file = fs_err::File::create(to).map_err(failed)?;
+    image::write_to(&disk, Format::Raw, &file, "offer", report).map_err(failed)
+}
+
+/// Names and bytes of the packages.
+fn packages() -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let mut good = package(PACKAGE, "1")?;
+    good.with_file_contents("1\n", FileOptions::new(FILE))?;
+    [good].iter_mut().map(built).collect()
+}
+
+fn package(name: &str, version: &str) -> Result<PackageBuilder, Error> {
+    let config = BuildConfig::v4().compression(CompressionType::Gzip);
+    let config = config.source_date(u32::try_from(EPOCH.0).unwrap_or_default());
+    let mut package = PackageBuilder::new(name, version, "MIT", "noarch", "A package that rowi boot installs");
+    package.using_config(config).release("1").description("Brought in from outside by `rowi boot --check --update`.");
+    Ok(package)
+}
+
+fn built(package: &mut PackageBuilder) -> Result<(String, Vec<u8>), Error> {
+    let package = package.build()?;
+    let mut bytes = Vec::new();
+    package.write(&mut bytes)?;
+    Ok((package.metadata.get_nevra()?.nvra(), bytes))
+}

@@ -1,0 +1,58 @@
+//! Automatic updates.
+
+use super::{Reader, flag, string, word};
+use crate::profile::{Keep, Reboot, RebootMethod, Update, UpdateMethod, scalar};
+
+impl Reader<'_> {
+    pub(super) fn update(&mut self) -> Update {
+        let profile = self.profile;
+        let method = string(profile, "update.method").and_then(|text| word::<UpdateMethod>(&text));
+        let reboot = string(profile, "update.reboot.method").and_then(|text| word::<RebootMethod>(&text));
+        Update {
+            method: method.filter(|_| self.has("transactional-update")),
+            schedule: self.schedule(),
+            random_delay: Self::seconds(profile, "update.random_delay"),
+            reboot: Reboot {
+                method: reboot.filter(|method| *method != RebootMethod::Rebootmgr || self.has("rebootmgr")),
+                window: string(profile, "update.reboot.window"),
+                duration: Self::seconds(profile, "update.reboot.duration"),
+            },
+            health: flag(profile, "update.health").unwrap_or(false),
+            keep: self.keep(),
+        }
+    }
+
+    /// Whether the distribution has packages for a role, or something that stands in for them.
+    fn has(&self, role: &str) -> bool {
+        !self.lacks(role) || self.stand_in(role).is_some()
+    }
+
+    /// A calendar expression, as far as its characters tell; systemd reads it exactly.
+    fn schedule(&mut self) -> String {
+        let text = string(self.profile, "update.schedule").unwrap_or_else(|| "daily".into());
+        let sound = |c: char| c.is_ascii_alphanumeric() || " *-,:./~_".contains(c);
+        if let Some(node) = self.profile.at("update.schedule").filter(|_| text.is_empty() || !text.chars().all(sound)) {
+            let hint = "`daily`, `Mon..Fri 03:30`, `*-*-01 04:00`: see `man systemd.time`";
+            self.fault(&node.place, format!("`update.schedule`: `{text}` is no calendar expression"), hint);
+        }
+        text
+    }
+
+    fn keep(&mut self) -> Keep {
+        let mut keep = Keep::default();
+        for (key, value) in [("snapshots", &mut keep.snapshots), ("important", &mut keep.important)] {
+            let Some(node) = self.profile.at(&format!("update.keep.{key}")) else { continue };
+            let text = node.as_str().unwrap_or_default();
+            let (from, to) = text.split_once('-').unwrap_or((text, text));
+            match (scalar::count(from), scalar::count(to)) {
+                (Some(from), Some(to)) if from <= to && to > 0 => *value = text.to_owned(),
+                _ => self.fault(
+                    &node.place,
+                    format!("`update.keep.{key}`: `{text}` is no number and no range of numbers"),
+                    "`10`, or `2-10`: as few as 2 where room is short, 10 otherwise",
+                ),
+            }
+        }
+        keep
+    }
+}
