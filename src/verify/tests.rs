@@ -23,7 +23,8 @@ fn root(plan: &Plan) -> Tree {
     fstab += &format!("UUID={serial} /boot/efi vfat umask=0077 0 0\n/etc /etc none bind,x-initrd.mount 0 0\n");
     for mounted in layout::subvolumes(plan) {
         let at = mounted.mount.filter(|at| at != "/" && at != "/etc");
-        fstab += &at.map(|at| format!("{device} {at} btrfs subvol={} 0 0\n", mounted.path)).unwrap_or_default();
+        let line = |at| format!("{device} {at} btrfs subvol={},x-initrd.mount 0 0\n", mounted.path);
+        fstab += &at.map(line).unwrap_or_default();
     }
     let sqlite = format!("SQLite format 3\0xx\u{1}\u{1}{}", "x".repeat(5000));
     let info = "SUBVOLUME=\"/\"\nFSTYPE=\"btrfs\"\nTIMELINE_CREATE=\"no\"\n";

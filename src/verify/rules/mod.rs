@@ -6,6 +6,7 @@ mod layout;
 mod packages;
 #[cfg(test)]
 mod tests;
+mod transactional;
 
 use super::Rule;
 
@@ -64,6 +65,48 @@ pub const RULES: &[Rule] = &[
         promise: "snapper knows the root configuration and snapshot 1",
         breaks: "no snapshot can be made: no update, no rollback",
         faults: layout::snapper,
+    },
+    Rule {
+        name: "boot-entry",
+        promise: "where GRUB is told which snapshot it starts, that is the default subvolume",
+        breaks: "the machine starts another snapshot than the one that an update or a rollback chose",
+        faults: transactional::boot_entry,
+    },
+    Rule {
+        name: "etc",
+        promise: "`/etc` goes with its snapshot and is mounted by the initrd, as `/var` and `/root` are",
+        breaks: "`/etc` is read-only at run time, or changes between an update and its start are lost",
+        faults: transactional::etc,
+    },
+    Rule {
+        name: "transaction-tools",
+        promise: "an image that updates itself has the programs that an update calls",
+        breaks: "the first update fails on the machine",
+        faults: transactional::tools,
+    },
+    Rule {
+        name: "transaction-folders",
+        promise: "an image that updates itself has the folders that are bound into a transaction",
+        breaks: "tukit aborts the first update",
+        faults: transactional::folders,
+    },
+    Rule {
+        name: "initrd",
+        promise: "initrds are for any machine and have the installed modules that bring `/etc` along",
+        breaks: "an initrd made in a snapshot does not start the machine, or changes of `/etc` are lost",
+        faults: transactional::initrd,
+    },
+    Rule {
+        name: "units",
+        promise: "units that updates need are on, and those that write to a read-only root are off",
+        breaks: "folders of new packages are missing, snapshots fill the disk, or a unit fails at every start",
+        faults: transactional::units,
+    },
+    Rule {
+        name: "first-boot",
+        promise: "a machine that Ignition or combustion configures has the machine-id that they wait for",
+        breaks: "the first boot is not seen as one, and nothing is configured",
+        faults: transactional::first_boot,
     },
     Rule {
         name: "rpmdb",

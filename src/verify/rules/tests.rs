@@ -14,7 +14,7 @@ use crate::{
 const FSTAB: &str = "\
 UUID=00000000-0000-0000-0000-000000000000 / btrfs ro 0 0
 UUID=00000000-0000-0000-0000-000000000000 /.snapshots btrfs subvol=/@/.snapshots 0 0
-UUID=00000000-0000-0000-0000-000000000000 /var btrfs subvol=/@/var,x-systemd.growfs 0 0
+UUID=00000000-0000-0000-0000-000000000000 /var btrfs subvol=/@/var,x-initrd.mount,x-systemd.growfs 0 0
 /etc /etc none bind,x-initrd.mount 0 0
 ";
 
@@ -272,4 +272,97 @@ fn no_account_is_open() {
     let mut facts = image(&[], &[]);
     facts.subvolumes[3].tree.get_mut(&RelPath::new("shadow").unwrap()).unwrap().mode = 0o644;
     breaks(&facts, "passwords", "has mode 0644");
+}
+
+/// As [`image`], with a program that updates it and all that this needs.
+fn updating(etc: &[(&str, &str)], root: &[(&str, &str)]) -> Facts {
+    let mut files: Vec<(String, &str)> = vec![("usr/sbin/rowi-update".into(), "x")];
+    let programs = ["snapper", "btrfs", "zypper", "rpm", "rpm2cpio", "cpio", "rsync", "gawk", "findmnt", "systemctl"];
+    files.extend(programs.iter().map(|name| (format!("usr/bin/{name}"), "x")));
+    files.push(("usr/lib/systemd/system/snapper-cleanup.timer".into(), "x"));
+    let mut files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    files.extend(root);
+    let mut settings = vec![
+        ("dracut.conf.d/50-rowi.conf", "hostonly=\"no\"\n"),
+        (
+            "systemd/system/timers.target.wants/snapper-cleanup.timer",
+            "-> /usr/lib/systemd/system/snapper-cleanup.timer",
+        ),
+    ];
+    settings.extend(etc);
+    let mut facts = image(&settings, &files);
+    facts.subvolumes[4] = subvolume("@/var", 5, &[("lib/ca-certificates", "dir"), ("log", "dir"), ("cache", "dir")]);
+    facts.esp.insert("EFI/ROWI/GRUBENV".into(), block(1));
+    facts
+}
+
+fn block(snapshot: u32) -> Vec<u8> {
+    let mut block = format!("# GRUB Environment Block\nrowi_snapshot={snapshot}\n").into_bytes();
+    block.resize(1024, b'#');
+    block
+}
+
+fn without(mut facts: Facts, path: &str) -> Facts {
+    for subvolume in &mut facts.subvolumes {
+        subvolume.tree.remove(&RelPath::new(path).unwrap());
+    }
+    facts
+}
+
+#[test]
+fn an_image_that_updates_itself_has_what_that_needs() {
+    assert_eq!(verify(&updating(&[], &[])), []);
+    breaks(&without(updating(&[], &[]), "usr/bin/gawk"), "transaction-tools", "no program `gawk`");
+    breaks(&without(updating(&[], &[]), "lib/ca-certificates"), "transaction-folders", "`/var/lib/ca-certificates`");
+    let only = |setting| updating(&[("dracut.conf.d/50-rowi.conf", setting)], &[]);
+    breaks(&only("hostonly=\"yes\"\n"), "initrd", "hostonly");
+    breaks(
+        &without(updating(&[], &[]), "systemd/system/timers.target.wants/snapper-cleanup.timer"),
+        "units",
+        "is not enabled",
+    );
+    breaks(&updating(&[("systemd/system/timers.target.wants/snapper-boot.timer", "-> x")], &[]), "units", "is enabled");
+    breaks(
+        &updating(&[("machine-id", "")], &[("usr/lib/dracut/modules.d/30firstboot/x", "x")]),
+        "first-boot",
+        "is empty",
+    );
+}
+
+#[test]
+fn the_boot_loader_starts_the_default() {
+    let mut facts = updating(&[], &[]);
+    facts.esp.insert("EFI/ROWI/GRUBENV".into(), block(2));
+    breaks(&facts, "boot-entry", "starts snapshot `2`");
+    facts.esp.insert("EFI/ROWI/GRUBENV".into(), block(1)[..512].to_vec());
+    breaks(&facts, "boot-entry", "has 512 bytes");
+}
+
+#[test]
+fn etc_is_mounted_by_the_initrd() {
+    let line = "/etc /etc none bind,x-initrd.mount 0 0\n";
+    breaks(&image(&[("fstab", &FSTAB.replace(line, ""))], &[]), "etc", "no line of /etc/fstab mounts it");
+    breaks(&image(&[("fstab", &FSTAB.replace("bind,x-initrd.mount", "bind"))], &[]), "etc", "line for `/etc`");
+    breaks(&image(&[("fstab", &FSTAB.replace("@/var,x-initrd.mount", "@/var"))], &[]), "etc", "line for `/var`");
+}
+
+#[test]
+fn the_initrd_has_the_modules_that_bring_etc_along() {
+    // As dracut writes it: an early archive, then zstd around the rest (cpio(5), newc: a name, its content, the next head).
+    let initrd = |modules: &str| {
+        let plain = format!("070701usr/lib/dracut/modules.txt\0\0{modules}\0070701TRAILER!!!\0");
+        [b"070701early".to_vec(), zstd::bulk::compress(plain.as_bytes(), 1).unwrap()].concat()
+    };
+    let with = |modules: &str| {
+        let mut facts = updating(&[], &[("usr/lib/dracut/modules.d/50rowi-etc/module-setup.sh", "x")]);
+        let bytes = initrd(modules);
+        let root = &mut facts.subvolumes[2];
+        let read = std::mem::replace(&mut root.read, Box::new(|_| Ok(Vec::new())));
+        root.read =
+            Box::new(move |path| if path.as_bytes() == b"boot/initrd-6.12" { Ok(bytes.clone()) } else { read(path) });
+        facts
+    };
+    assert_eq!(verify(&with("bash\nrowi-etc\nbase\n")), []);
+    breaks(&with("bash\nbase\n"), "initrd", "has no dracut module `rowi-etc`");
+    breaks(&with("rowi-etc\nvolatile-overlay\n"), "initrd", "hides the root");
 }
