@@ -1,6 +1,7 @@
 //! One boot: a machine is started, asked, and stopped.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::Path,
     time::{Duration, Instant},
@@ -26,6 +27,8 @@ pub(super) struct Boot<'a> {
     pub(super) checks: &'a [Check],
     /// A second disk.
     pub(super) offer: Option<&'a Path>,
+    /// Where every write to the image is recorded.
+    pub(super) record: Option<&'a Path>,
     pub(super) end: End,
 }
 
@@ -34,7 +37,7 @@ pub(super) struct Boot<'a> {
 /// # Errors
 /// QEMU cannot run, or the machine does not answer.
 pub fn check(options: &Options, checks: &[Check], expected: &Expected, report: &Report) -> Result<Vec<Outcome>, Error> {
-    let answers = Boot { options, checks, offer: None, end: End::Killed }.ask(report)?;
+    let answers = Boot { options, checks, offer: None, record: None, end: End::Killed }.ask(report)?;
     Ok(checks::judge(checks, &answers, expected))
 }
 
@@ -46,14 +49,21 @@ impl Boot<'_> {
         let answers = folder.path().join("answers");
         fs_err::write(&log, "").map_err(failed("write the console's log"))?;
         fs_err::write(&answers, "").map_err(failed("write a temporary file"))?;
-        let credentials = channel::credentials(self.checks, self.end, folder.path());
+        if let Some(record) = self.record {
+            fs_err::write(record, "").map_err(failed("record the machine's writes"))?;
+        }
+        let brought = match self.end {
+            End::Itself => Ok(Vec::new()),
+            end => channel::credentials(self.checks, end, folder.path()),
+        };
         let parts = machine::Parts {
             accelerator: kvm::accelerator(report),
             firmware: firmware::prepare(self.options.firmware, folder.path())?,
             port: None,
             offer: self.offer.map(Path::to_owned),
+            record: self.record.map(Path::to_owned),
             answers: Some(answers.clone()),
-            credentials: credentials.map_err(failed("write the checks"))?,
+            credentials: brought.map_err(failed("write the checks"))?,
         };
         let options = Options { log: Some(log.clone()), ..self.options.clone() };
         let mut machine = exec::start(&QEMU, &machine::arguments(&options, &parts))?;
@@ -74,6 +84,9 @@ impl Boot<'_> {
             let tail = || tail(&read(&log).unwrap_or_default());
             if begun.elapsed() > options.timeout {
                 return Err(Error::Late { limit: options.timeout, tail: tail() });
+            }
+            if has_ended && self.end == End::Itself {
+                return Ok(Answers { answers: BTreeMap::new(), login });
             }
             if has_ended {
                 return Err(Error::Ended { tail: tail() });

@@ -14,6 +14,8 @@ pub(super) enum End {
     Killed,
     /// It shuts down, as a machine whose disk is used again.
     Off,
+    /// It starts anew by itself, without an answer.
+    Itself,
 }
 
 /// Name of the virtio port.
@@ -89,7 +91,7 @@ fn script(checks: &[Check], end: End) -> String {
 }
 
 /// Text as one word of a shell's.
-fn shell_word(text: &str) -> String {
+pub(super) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

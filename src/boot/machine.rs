@@ -13,6 +13,8 @@ pub(super) struct Parts {
     pub(super) port: Option<u16>,
     /// A second disk, raw, that the machine may only read.
     pub(super) offer: Option<PathBuf>,
+    /// Where every write to the image is recorded: QEMU's `blklogwrites`, in dm-log-writes format.
+    pub(super) record: Option<PathBuf>,
     /// Where the answers go.
     pub(super) answers: Option<PathBuf>,
     /// Values of `-smbios`.
@@ -37,10 +39,7 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
         args.push("-drive".into());
         args.push(format!("if=pflash,unit=1,format=raw,file={}", quoted(&flash.variables)));
     }
-    let format = if options.image.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" };
-    let layer = if options.persist { "off" } else { "on" };
-    args.push("-drive".into());
-    args.push(format!("if=virtio,format={format},snapshot={layer},file={}", quoted(&options.image)));
+    args.extend(image(options, parts));
     if let Some(offer) = &parts.offer {
         args.extend([
             "-blockdev".into(),
@@ -61,6 +60,26 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
         args.extend(["-smbios".into(), credential.clone()]);
     }
     args
+}
+
+/// The image's disk.
+fn image(options: &Options, parts: &Parts) -> Vec<String> {
+    let format = if options.image.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" };
+    let file = quoted(&options.image);
+    let Some(record) = &parts.record else {
+        let layer = if options.persist { "off" } else { "on" };
+        return ["-drive".into(), format!("if=virtio,format={format},snapshot={layer},file={file}")].into();
+    };
+    let log = format!("log.driver=file,log.filename={},log-sector-size=512", quoted(record));
+    [
+        "-blockdev".into(),
+        format!("driver={format},node-name=image,file.driver=file,file.filename={file}"),
+        "-blockdev".into(),
+        format!("driver=blklogwrites,node-name=disk,file=image,{log}"),
+        "-device".into(),
+        "virtio-blk-pci,drive=disk".into(),
+    ]
+    .into()
 }
 
 fn network(options: &Options, parts: &Parts) -> String {
@@ -94,10 +113,22 @@ mod tests {
             firmware: Some(Flash { code: "/c".into(), variables: "/v".into() }),
             port: None,
             offer: None,
+            record: None,
             answers: Some("/answers".into()),
             credentials: vec!["type=11,path=/x".into()],
         };
         insta::assert_snapshot!(arguments(&options, &parts).join(" "), @"-machine q35 -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 2048 -display none -no-reboot -nodefaults -sandbox on -device virtio-rng-pci -drive if=pflash,unit=0,format=raw,readonly=on,file=/c -drive if=pflash,unit=1,format=raw,file=/v -drive if=virtio,format=qcow2,snapshot=on,file=/a,,b.qcow2 -nic user,model=virtio-net-pci,restrict=on -serial file:/log -device virtio-serial-pci -chardev file,id=answers,path=/answers -device virtserialport,chardev=answers,name=rowi.check -smbios type=11,path=/x");
+        let recorded = Parts {
+            offer: Some("/offer".into()),
+            record: Some("/writes".into()),
+            answers: None,
+            credentials: Vec::new(),
+            ..parts
+        };
+        let line = arguments(&options, &recorded).join(" ");
+        assert!(line.contains("-blockdev driver=qcow2,node-name=image,file.driver=file,file.filename=/a,,b.qcow2 -blockdev driver=blklogwrites,node-name=disk,file=image,log.driver=file,log.filename=/writes,log-sector-size=512 -device virtio-blk-pci,drive=disk "), "{line}");
+        assert!(line.contains("-blockdev driver=raw,node-name=offer,read-only=on,file.driver=file,file.filename=/offer -device virtio-blk-pci,drive=offer,serial=rowi-offer "), "{line}");
+        let parts = Parts { offer: None, record: None, ..recorded };
         let kept = Options { persist: true, network: true, log: None, ..options };
         let parts = Parts { answers: None, firmware: None, port: Some(2222), ..parts };
         let line = arguments(&kept, &parts).join(" ");

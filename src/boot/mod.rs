@@ -31,7 +31,7 @@ pub use ask::check;
 pub use checks::{Check, Expected};
 pub use firmware::Firmware;
 pub use report::{Outcome, json, junit, table};
-pub use update::{Questions, update};
+pub use update::{Change, Left, Questions, update};
 
 const QEMU: Tool = Tool { program: "qemu-system-x86_64", debian: "qemu-system-x86", opensuse: "qemu-x86" };
 
@@ -125,6 +125,7 @@ pub fn run(options: &Options, report: &Report) -> Result<(), Error> {
         firmware: firmware::prepare(options.firmware, folder.path())?,
         port: free_port(),
         offer: None,
+        record: None,
         answers: None,
         credentials: ways_in(options).collect(),
     };

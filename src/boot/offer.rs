@@ -1,6 +1,6 @@
 //! The second disk: packages that an update installs, in a folder that zypper takes as a repository.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use ::rpm::{BuildConfig, CompressionType, FileOptions, PackageBuilder};
 
@@ -17,16 +17,39 @@ pub(super) const FILE: &str = "/usr/share/rowi-check";
 /// A moment that does not matter, so that the packages are the same every time.
 const EPOCH: Epoch = Epoch(1_790_000_000);
 
-/// Makes the disk.
-pub(super) fn make(to: &Path, report: &Report) -> Result<(), Error> {
+/// Makes the disk: of the package files in a folder, else of a package of our own.
+pub(super) fn make(to: &Path, folder: Option<&Path>, report: &Report) -> Result<(), Error> {
     let failed = |source| Error::Io { what: "write the disk with the update's packages", source };
-    let mut files: BTreeMap<String, Content> = BTreeMap::new();
-    for (name, bytes) in packages()? {
-        files.insert(format!("{name}.rpm"), bytes.into());
-    }
+    let files = match folder {
+        Some(folder) => {
+            in_folder(folder).map_err(|source| Error::Io { what: "read the folder of packages", source })?
+        }
+        None => own()?,
+    };
     let disk = disk::of_files(&files, EPOCH).map_err(failed)?;
     let file = fs_err::File::create(to).map_err(failed)?;
     image::write_to(&disk, Format::Raw, &file, "offer", report).map_err(failed)
+}
+
+fn in_folder(folder: &Path) -> io::Result<BTreeMap<String, Content>> {
+    let mut files = BTreeMap::new();
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".rpm") {
+            let length = fs_err::metadata(&path)?.len();
+            files.insert(name, Content::Stored { path: path.into(), offset: 0, length });
+        }
+    }
+    match files.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::NotFound, format!("no `*.rpm` in `{}`", folder.display()))),
+        false => Ok(files),
+    }
+}
+
+fn own() -> Result<BTreeMap<String, Content>, Error> {
+    let files = packages()?.into_iter().map(|(name, bytes)| (format!("{name}.rpm"), bytes.into()));
+    Ok(files.collect())
 }
 
 /// Names and bytes of the packages.

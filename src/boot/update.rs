@@ -13,7 +13,7 @@ use std::path::Path;
 use super::{
     Check, Error, Expected, Options, Outcome,
     ask::Boot,
-    channel::End,
+    channel::{self, End},
     checks::{self, Answers},
     offer::{self, FILE, PACKAGE, SERIAL},
 };
@@ -34,8 +34,55 @@ pub struct Questions<'a> {
     pub profile: &'a [profile::Check],
     /// What is known of the image.
     pub expected: &'a Expected,
-    /// Whether the update is rolled back.
-    pub rollback: bool,
+}
+
+/// What the update changes, and what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Package files in a folder, offered to the machine instead of rowi's own.
+    pub offer: Option<&'a Path>,
+    /// zypper's words: names to install, `-NAME` to remove; none with rowi's own package.
+    pub install: &'a [String],
+    /// Where every write of the updating machine is recorded (dm-log-writes format); then nothing else is booted.
+    pub record: Option<&'a Path>,
+    /// Who leaves the update again.
+    pub left: Left,
+}
+
+/// Who leaves an update again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nobody.
+    No,
+    /// Its user, who rolls it back.
+    ByUser,
+    /// The machine, which finds that it is not well.
+    ByItself,
+}
+
+impl Change<'_> {
+    /// zypper's words, quoted for a shell.
+    fn words(&self) -> String {
+        let own = [PACKAGE.to_owned()];
+        let words = if self.install.is_empty() { &own[..] } else { self.install };
+        words.iter().map(|word| channel::shell_word(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A test that holds where the change was made, and one where it was not.
+    fn tests(&self) -> (String, String) {
+        if self.install.is_empty() {
+            return (
+                format!("[ \"$(cat {FILE})\" = 1 ] && rpm -V {PACKAGE}"),
+                format!("! rpm -q {PACKAGE} && [ ! -e {FILE} ]"),
+            );
+        }
+        let is = |word: &String, made: bool| {
+            let (name, there) = word.strip_prefix('-').map_or((word.as_str(), made), |name| (name, !made));
+            format!("{}rpm -q {}", if there { "" } else { "! " }, channel::shell_word(name))
+        };
+        let all = |made| self.install.iter().map(|word| is(word, made)).collect::<Vec<_>>().join(" && ");
+        (all(true), all(false))
+    }
 }
 
 /// Puts the offered packages, and nothing else, before zypper.
@@ -45,9 +92,10 @@ const OFFER: &str = "set -e; mkdir -p /run/rowi-offer; mount -t vfat -o ro /dev/
 
 /// Of the running system, what an update must leave alone: packages, files of the root and of `/etc`, what is mounted.
 const STATE: &str = "{ rpm -qa | sort; find /usr /etc -xdev -newer /run/rowi-begun; findmnt -rno FSROOT,OPTIONS /; }";
-/// Each service with its process.
-const SERVICES: &str = "systemctl show -p Id,MainPID '*.service' | \
-     awk -F= '$1 == \"MainPID\" { pid = $2 } $1 == \"Id\" && pid { print $2, pid; pid = 0 }' | sort";
+/// Each service that the start brought up, with its process; those that come and go when they are called are not meant.
+const SERVICES: &str = "systemctl show -p Id,MainPID \
+     $(systemctl list-dependencies --plain --no-legend multi-user.target | grep '\\.service$') | \
+     awk -F= '$1 == \"MainPID\" { pid = $2 } $1 == \"Id\" && pid { print $2, pid; pid = 0 }' | sort -u";
 
 /// Calls the image's own tool; the command line of each.
 fn tool(transactional_update: &str, rowi_update: &str) -> String {
@@ -64,14 +112,14 @@ struct Phase<'a> {
     checks: Vec<Check>,
     expected: Expected,
     end: End,
-    questions: Questions<'a>,
+    change: Change<'a>,
 }
 
 impl<'a> Phase<'a> {
-    fn new(name: &'static str, questions: Questions<'a>) -> Self {
+    fn new(name: &'static str, questions: Questions<'a>, change: Change<'a>) -> Self {
         let mut checks = questions.every.to_vec();
         checks.extend(Check::of_profile(questions.profile, name));
-        Self { name, checks, expected: questions.expected.clone(), end: End::Off, questions }
+        Self { name, checks, expected: questions.expected.clone(), end: End::Off, change }
     }
 
     fn ask(&mut self, what: &str, run: impl Into<String>) {
@@ -79,41 +127,45 @@ impl<'a> Phase<'a> {
     }
 
     /// The image as it came, which then makes its update.
-    fn first(questions: Questions<'a>) -> Self {
-        let mut phase = Self::new("boot", questions);
+    fn first(questions: Questions<'a>, change: Change<'a>) -> Self {
+        let mut phase = Self::new("boot", questions, change);
         phase.checks.push(Check::runs_snapshot("the first snapshot is running", "= 1"));
         phase.ask("a package is offered", format!("{}; touch /run/rowi-begun", OFFER.replace("SERIAL", SERIAL)));
-        let install = tool(&format!("pkg install {PACKAGE}"), &format!("pkg install {PACKAGE}"));
+        let install = format!("pkg install {}", change.words());
+        let install = tool(&install, &install);
         phase.ask(
             "the update installs it in a new snapshot",
             format!("{STATE} > /run/rowi-state; {SERVICES} > /run/rowi-services; {install}"),
         );
         phase.ask(
             "the running system is untouched",
-            format!("{STATE} | diff /run/rowi-state - && ! rpm -q {PACKAGE} && [ ! -e {FILE} ]"),
+            format!("{STATE} | diff /run/rowi-state - && {}", change.tests().1),
         );
         phase.ask(
             "no service was started anew",
-            format!("! {SERVICES} | join /run/rowi-services - | awk '$2 != $3' | grep ."),
+            format!("[ -s /run/rowi-services ] && ! {SERVICES} | join /run/rowi-services - | awk '$2 != $3' | grep ."),
         );
         phase.ask("/etc changes after the update", "echo later > /etc/rowi-later && rm -f /etc/motd");
         phase
     }
 
     /// The new snapshot, which is then rolled back.
-    fn updated(questions: Questions<'a>) -> Self {
-        let mut phase = Self::new("update", questions);
+    fn updated(questions: Questions<'a>, change: Change<'a>) -> Self {
+        let mut phase = Self::new("update", questions, change);
         phase.checks.push(Check::runs_snapshot("another snapshot is running", "!= 1"));
-        if let Some(packages) = &mut phase.expected.packages {
-            packages.push(format!("{PACKAGE}-1-1.noarch"));
-            packages.sort();
+        match &mut phase.expected.packages {
+            Some(packages) if change.install.is_empty() => {
+                packages.push(format!("{PACKAGE}-1-1.noarch"));
+                packages.sort();
+            }
+            packages => *packages = None,
         }
-        phase.ask("the package is there", format!("[ \"$(cat {FILE})\" = 1 ] && rpm -V {PACKAGE}"));
+        phase.ask("the change is there", change.tests().0);
         phase.ask(
             "/etc has what changed after the update",
             "[ \"$(cat /etc/rowi-later)\" = later ] && [ ! -e /etc/motd ]",
         );
-        if phase.questions.rollback {
+        if change.left == Left::ByUser {
             phase.ask("the update is rolled back", tool("rollback 1", "rollback 1"));
         } else {
             phase.end = End::Killed;
@@ -121,11 +173,16 @@ impl<'a> Phase<'a> {
         phase
     }
 
+    /// The new snapshot, which the machine finds not to be well: it is asked nothing, and starts anew.
+    fn ill(questions: Questions<'a>, change: Change<'a>) -> Self {
+        Self { checks: Vec::new(), end: End::Itself, ..Self::new("update", questions, change) }
+    }
+
     /// The first snapshot again.
-    fn rolled_back(questions: Questions<'a>) -> Self {
-        let mut phase = Self::new("rollback", questions);
+    fn rolled_back(questions: Questions<'a>, change: Change<'a>) -> Self {
+        let mut phase = Self::new("rollback", questions, change);
         phase.checks.push(Check::runs_snapshot("the first snapshot is running again", "= 1"));
-        phase.ask("the package is gone", format!("! rpm -q {PACKAGE} && [ ! -e {FILE} ]"));
+        phase.ask("the change is gone", change.tests().1);
         phase.end = End::Killed;
         phase
     }
@@ -133,7 +190,8 @@ impl<'a> Phase<'a> {
     fn boot(&self, options: &Options, offer: &Path, report: &Report) -> Result<Vec<Outcome>, Error> {
         let log = options.log.as_ref().map(|log| log.with_extension(format!("{}.log", self.name)));
         let options = Options { log, persist: true, ..options.clone() };
-        let boot = Boot { options: &options, checks: &self.checks, offer: Some(offer), end: self.end };
+        let record = self.change.record;
+        let boot = Boot { options: &options, checks: &self.checks, offer: Some(offer), record, end: self.end };
         let said: Answers = boot.ask(report)?;
         let named = |it: Outcome| Outcome { name: format!("{}: {}", self.name, it.name), ..it };
         Ok(checks::judge(&self.checks, &said, &self.expected).into_iter().map(named).collect())
@@ -145,20 +203,27 @@ impl<'a> Phase<'a> {
 ///
 /// # Errors
 /// QEMU cannot run, or the machine does not answer.
-pub fn update<'q>(options: &Options, questions: Questions<'q>, report: &Report) -> Result<Vec<Outcome>, Error> {
+pub fn update<'q>(
+    options: &Options,
+    questions: Questions<'q>,
+    change: Change<'q>,
+    report: &Report,
+) -> Result<Vec<Outcome>, Error> {
     let failed = |what| move |source| Error::Io { what, source };
     // Not in /tmp, which may be memory: a layer grows with what the machine writes.
     let folder = tempfile::tempdir_in("/var/tmp").map_err(failed("make a temporary folder"))?;
     let offer = folder.path().join("offer.raw");
-    offer::make(&offer, report)?;
+    offer::make(&offer, change.offer, report)?;
     let options = Options { image: layer(options, folder.path())?, ..options.clone() };
-    let phases: &[fn(Questions<'q>) -> Phase<'q>] = match questions.rollback {
-        true => &[Phase::first, Phase::updated, Phase::rolled_back],
-        false => &[Phase::first, Phase::updated],
+    let phases: &[fn(Questions<'q>, Change<'q>) -> Phase<'q>] = match (change.record, change.left) {
+        (Some(_), _) => &[Phase::first],
+        (None, Left::No) => &[Phase::first, Phase::updated],
+        (None, Left::ByUser) => &[Phase::first, Phase::updated, Phase::rolled_back],
+        (None, Left::ByItself) => &[Phase::first, Phase::ill, Phase::rolled_back],
     };
     let mut all = Vec::new();
     for phase in phases {
-        all.extend(phase(questions).boot(&options, &offer, report)?);
+        all.extend(phase(questions, change).boot(&options, &offer, report)?);
         if all.iter().any(|outcome| !outcome.passed) {
             break;
         }
@@ -175,4 +240,23 @@ fn layer(options: &Options, folder: &Path) -> Result<std::path::PathBuf, Error> 
     let args: Vec<_> = args.into_iter().chain([image.as_os_str(), layer.as_os_str()]).collect();
     exec::run(&QEMU_IMG, &args, std::time::Duration::from_secs(60))?;
     Ok(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_is_asked_for() {
+        let words = ["new one".to_owned(), "-old".to_owned()];
+        let change = |install| Change { offer: None, install, record: None, left: Left::No };
+        let asked = change(&words);
+        assert_eq!(asked.words(), "'new one' '-old'");
+        let (made, not_made) = asked.tests();
+        assert_eq!(made, "rpm -q 'new one' && ! rpm -q 'old'");
+        assert_eq!(not_made, "! rpm -q 'new one' && rpm -q 'old'");
+        let own = change(&[]);
+        assert_eq!(own.words(), "'rowi-check'");
+        assert!(own.tests().0.contains("rpm -V rowi-check") && own.tests().1.starts_with("! rpm -q rowi-check"));
+    }
 }

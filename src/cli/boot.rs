@@ -8,7 +8,7 @@ use std::{
 
 use super::{Failure, Outcome, Screen, out};
 use crate::{
-    boot::{self, Check, Expected, Firmware, Options, Questions},
+    boot::{self, Change, Check, Expected, Firmware, Left, Options, Questions},
     plan::Plan,
     report::Exit,
     units::Bytes,
@@ -34,6 +34,18 @@ pub(super) struct Args {
     /// With `--update`: roll the update back, and boot the old snapshot again
     #[arg(long, requires = "update")]
     rollback: bool,
+    /// With `--update`: the update is one that the machine's own health check must leave again
+    #[arg(long, requires = "offer", conflicts_with = "rollback")]
+    broken: bool,
+    /// With `--update`: the package files in this folder are what zypper may take, instead of rowi's own
+    #[arg(long, value_name = "FOLDER", requires = "update", requires = "install")]
+    offer: Option<PathBuf>,
+    /// With `--offer`: install this package, or with `-NAME` remove one; may be repeated
+    #[arg(long, value_name = "NAME", requires = "offer", allow_hyphen_values = true)]
+    install: Vec<String>,
+    /// With `--update`: record every write of the updating machine for a replay, and boot nothing else
+    #[arg(long, value_name = "FILE", requires = "update", conflicts_with_all = ["rollback", "broken"])]
+    record: Option<PathBuf>,
     /// Write the outcome to a file: `junit:FILE` or `json:FILE`; may be repeated
     #[arg(long, value_name = "FORMAT:FILE", requires = "check", value_delimiter = ',')]
     report: Vec<String>,
@@ -110,8 +122,8 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
         let log = options.image.with_extension(format!("{name}.console.log"));
         let options = Options { firmware: how.into(), log: Some(log), ..options.clone() };
         let outcomes = if args.update {
-            let questions = Questions { every: &checks, profile: own, expected: &expected, rollback: args.rollback };
-            boot::update(&options, questions, &report)?
+            let questions = Questions { every: &checks, profile: own, expected: &expected };
+            boot::update(&options, questions, change(args), &report)?
         } else {
             let checks: Vec<Check> = checks.iter().cloned().chain(Check::of_profile(own, "boot")).collect();
             boot::check(&options, &checks, &expected, &report)?
@@ -125,6 +137,19 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
     }
     let passed = all.iter().all(|outcome| outcome.passed);
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Verification as u8) })
+}
+
+fn change(args: &Args) -> Change<'_> {
+    Change {
+        offer: args.offer.as_deref(),
+        install: &args.install,
+        record: args.record.as_deref(),
+        left: match (args.rollback, args.broken) {
+            (true, _) => Left::ByUser,
+            (_, true) => Left::ByItself,
+            _ => Left::No,
+        },
+    }
 }
 
 fn write_report(wanted: &str, outcomes: &[boot::Outcome]) -> Result<(), Failure> {

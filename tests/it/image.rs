@@ -119,6 +119,35 @@ impl Bench {
         table.into_owned()
     }
 
+    /// Boots a raw disk whose machine may have been cut off, and checks it. A line for each check that fails; else whether
+    /// it runs another snapshot than the first, which may be one that is not yet the default.
+    pub(crate) fn checked_after(&self, disk: &Path) -> Result<bool, String> {
+        let part = disk.with_extension("part");
+        let esp = partitions(disk).into_iter().find(|(.., code)| code == "EF00").ok_or("no ESP")?;
+        cut(disk, &part, esp.1 * SECTOR, (esp.2 - esp.1 + 1) * SECTOR);
+        let bytes = fs_err::read(&part).unwrap();
+        let told = b"Block\nrowi_snapshot=";
+        let at = bytes.windows(told.len()).position(|it| it == told).ok_or("GRUB is told of no snapshot")? + told.len();
+        let is_new = !bytes[at..].starts_with(b"1\n");
+        let root = partitions(disk).into_iter().find(|(.., code)| code == "8304").ok_or("no root partition")?;
+        cut(disk, &part, root.1 * SECTOR, (root.2 - root.1 + 1) * SECTOR);
+        let judged = Command::new("btrfs").args(["check", "--readonly", text(&part)]).output().unwrap();
+        fs_err::remove_file(&part).unwrap();
+        if !judged.status.success() {
+            return Err(String::from_utf8_lossy(&judged.stderr).into_owned());
+        }
+        let report = format!("json:{}", disk.with_extension("json").display());
+        let args = ["boot", "--check", "--firmware", "uefi", "--report", &report, text(disk)];
+        let checked = self.command(Who::Root, &args).output().unwrap();
+        let told = fs_err::read(disk.with_extension("json")).map_err(|_| format!("{checked:?}"))?;
+        let outcomes: Vec<serde_json::Value> = serde_json::from_slice(&told).unwrap();
+        let late = ["uefi: root is the default subvolume", "uefi: snapper knows the snapshot"];
+        let fails = |it: &&serde_json::Value| it["passed"] != true && !late.contains(&it["name"].as_str().unwrap());
+        let faults: Vec<String> =
+            outcomes.iter().filter(fails).map(|it| format!("{}: {}", it["name"], it["detail"])).collect();
+        if faults.is_empty() { Ok(is_new) } else { Err(faults.join("\n")) }
+    }
+
     /// Whether packages can be satisfied, and what is said where they cannot.
     pub(crate) fn can_plan(&self, profile: &str, more: &[&str]) -> Result<(), String> {
         let common = self.arguments(profile);
@@ -244,7 +273,7 @@ pub(crate) fn partitions(image: &Path) -> Vec<(u32, u64, u64, String)> {
     found
 }
 
-fn cut(image: &Path, to: &Path, offset: u64, length: u64) {
+pub(crate) fn cut(image: &Path, to: &Path, offset: u64, length: u64) {
     let (skip, count) = (format!("skip={offset}"), format!("count={length}"));
     let (from, to) = (format!("if={}", image.display()), format!("of={}", to.display()));
     run("dd", &[&from, &to, &skip, &count, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none"]);

@@ -1,7 +1,11 @@
-//! Images are updated and rolled back by their own tools, in the machine.
+//! Images are updated and rolled back by their own tools, in the machine; what goes wrong on the way does no harm.
+
+mod replay;
+
+use std::path::{Path, PathBuf};
 
 use crate::{
-    image::{BENCH, Bench, Images, KUBIC},
+    image::{BENCH, Bench, Images, KUBIC, run, text},
     place::is_all,
 };
 
@@ -37,4 +41,190 @@ fn microos_and_kubic_by_bios_and_microos_by_uefi() {
     let microos = bench.image("microos", "microos", &[]);
     updated_and_rolled_back(bench, &microos, "bios");
     updated_and_rolled_back(bench, &microos, "uefi");
+}
+
+/// The distribution's other kernel takes the place of the first in a snapshot; what runs says which it is.
+const KERNELS: &str = r#"
+kind: profile
+name: kernels
+extends: [kubic]
+checks:
+  - {name: the first kernel runs, after: boot, run: "uname -r | grep cloud"}
+  - {name: the other kernel runs, after: update, run: "! uname -r | grep cloud"}
+  - {name: the first kernel runs again, after: rollback, run: "uname -r | grep cloud"}
+"#;
+
+#[test]
+fn a_kernel_that_an_update_brings_is_booted_and_left() {
+    if !is_all() {
+        return;
+    }
+    let Some(bench) = &*BENCH else { return };
+    let images = image_of(bench, "kernels", KERNELS);
+    let offer = bench.folder.join("kernels/offer");
+    fs_err::create_dir(&offer).unwrap();
+    let is_kernel = |name: &str| name.starts_with("linux-image-") && !name.contains("cloud");
+    let mut names = Vec::new();
+    for package in packages(&bench.repository.join("x86_64")).filter(|path| is_kernel(file_name(path))) {
+        names.push(run("rpm", &["-qp", "--nosignature", "--qf", "%{NAME}", text(&package)]));
+        fs_err::copy(&package, offer.join(file_name(&package))).unwrap();
+    }
+    assert_eq!(names.len(), 2, "the kernel and the package that asks for it: {names:?}");
+    let listed = fs_err::read_to_string(images.raw.with_extension("packages")).unwrap();
+    let old =
+        listed.lines().filter(|nvra| nvra.starts_with("linux-image-")).filter_map(|nvra| nvra.rsplitn(3, '-').nth(2));
+    names.extend(old.map(|name| format!("-{name}")));
+    assert_eq!(names.len(), 4, "{names:?}");
+    let mut how = vec!["--update", "--rollback", "--firmware", "uefi", "--timeout", "3600", "--offer", text(&offer)];
+    names.iter().for_each(|name| how.extend(["--install", name]));
+    let table = bench.boot_check(&images, &how);
+    assert!(table.contains("update: the other kernel runs") && table.contains("rollback: the first kernel runs again"));
+}
+
+/// What goes wrong in a transaction leaves the machine as it is. The packages are in the image, on the first disk.
+const FAULTS: &str = r#"
+kind: profile
+name: faults
+extends: [microos]
+overlays: [repository]
+users: {root: {password: locked}}
+checks:
+  - name: the offer is there
+    run: rm -f /etc/zypp/repos.d/* && zypper -n addrepo --no-gpgcheck dir:/srv/repository test && snapper --no-dbus list > /run/before
+  - name: a failing script changes nothing
+    run: "! rowi-update pkg install rowi-fails && snapper --no-dbus list | diff /run/before - && rowi-update status | grep 'default: 1,'"
+  - name: a full disk changes nothing
+    run: "fallocate -l 18G /var/tmp/full; dd if=/dev/zero of=/var/tmp/rest bs=1M; ! rowi-update pkg install rowi-large; code=$?; rm -f /var/tmp/full /var/tmp/rest; sync; [ $code = 0 ] && snapper --no-dbus list | diff /run/before - && rowi-update status | grep 'default: 1,'"
+  - name: nothing to do is no snapshot
+    run: "rowi-update up && snapper --no-dbus list | diff /run/before -"
+  - name: a second update goes on from the first
+    run: "rowi-update pkg install rowi-one && rowi-update --continue pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-one rowi-two && ! rpm -q rowi-one"
+  - name: another starts from what runs
+    run: "rowi-update pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-two && ! rpm --root /.snapshots/$n/snapshot -q rowi-one"
+  - name: a shell changes the snapshot
+    run: "rowi-update shell -c 'touch /usr/made-in-a-shell' && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && [ -e /.snapshots/$n/snapshot/usr/made-in-a-shell ] && [ ! -e /usr/made-in-a-shell ]"
+  - name: what nobody needs is deleted with its /etc
+    run: "rowi-update rollback 1 && for n in $(snapper --no-dbus --csvout list --columns number | grep -x '[2-9]'); do snapper --no-dbus delete $n || exit 1; done; [ \"$(ls /.snapshots)\" = 1 ]"
+"#;
+
+#[test]
+fn what_goes_wrong_leaves_the_machine_as_it_is() {
+    if !is_all() {
+        return;
+    }
+    let Some(bench) = &*BENCH else { return };
+    let repository = bench.folder.join("faults/overlays/repository/srv/repository");
+    for (name, script) in [
+        ("rowi-one", ""),
+        ("rowi-two", ""),
+        ("rowi-fails", "%post\nexit 1\n"),
+        ("rowi-large", "%pre\nhead -c 3000M /dev/urandom > /usr/lib/rowi-large\n"),
+    ] {
+        package(&repository, name, script, "");
+    }
+    run("createrepo_c", &["--quiet", text(&repository)]);
+    let table = bench.boot_check(&image_of(bench, "faults", FAULTS), &["--firmware", "uefi", "--timeout", "3600"]);
+    assert!(table.contains("a full disk changes nothing"), "{table}");
+}
+
+/// An update that breaks a unit is left by the machine itself.
+#[test]
+fn a_broken_update_is_left() {
+    if !is_all() {
+        return;
+    }
+    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let offer = bench.folder.join("broken-offer");
+    let unit = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
+    let install = format!(
+        "%install\nat=%{{buildroot}}/usr/lib/systemd/system\nmkdir -p $at/multi-user.target.wants\nprintf '{}' > $at/broken.service\n\
+         ln -s ../broken.service $at/multi-user.target.wants\n",
+        unit.replace('\n', "\\n")
+    );
+    let files =
+        "/usr/lib/systemd/system/broken.service\n/usr/lib/systemd/system/multi-user.target.wants/broken.service\n";
+    package(&offer, "rowi-broken", &install, files);
+    let how = ["--update", "--broken", "--firmware", "uefi", "--offer", text(&offer), "--install", "rowi-broken"];
+    let table = bench.boot_check(kubic, &how);
+    assert!(table.contains("rollback: the first snapshot is running again"), "{table}");
+}
+
+/// Holds for the machine as it was, and for the machine as the whole update left it.
+const CUTS: &str = r#"
+kind: profile
+name: cuts
+extends: [microos]
+users: {root: {password: locked}}
+checks:
+  - name: old or new, and whole
+    run: "case $(findmnt -no FSROOT /) in /@/.snapshots/1/snapshot) ! rpm -q rowi-check && [ ! -e /usr/share/rowi-check ] ;; *) rpm -V rowi-check ;; esac && rpm -Va --nofiles && rpmdb --verifydb"
+  - name: the next start is of the default
+    run: "n=$(btrfs subvolume get-default / | sed 's#.*@/.snapshots/##; s#/.*##') && grep -x rowi_snapshot=$n /boot/efi/EFI/rowi/grubenv"
+"#;
+
+/// The writes of an update, replayed up to a moment at which the power goes: what was flushed is there, of the rest some.
+#[test]
+fn a_machine_that_loses_its_power_is_the_old_or_the_new() {
+    const CUTS_MADE: u64 = 20;
+    if !is_all() {
+        return;
+    }
+    let Some(bench) = &*BENCH else { return };
+    let images = image_of(bench, "cuts", CUTS);
+    let record = bench.folder.join("cuts/writes");
+    bench.boot_check(&images, &["--update", "--firmware", "uefi", "--record", text(&record)]);
+    let log = replay::Log::open(&record);
+    let (mut old, mut new) = (0, 0);
+    for cut in 0..CUTS_MADE {
+        let disk = bench.folder.join("cuts/cut.raw");
+        run("cp", &["--sparse=always", "--reflink=auto", text(&images.raw), text(&disk)]);
+        fs_err::copy(images.raw.with_extension("manifest.json"), disk.with_extension("manifest.json")).unwrap();
+        let told = log.replay(cut, &disk);
+        let outcome = bench.checked_after(&disk);
+        assert!(outcome.is_ok(), "cut {cut} ({told}): {}", outcome.unwrap_err());
+        if outcome.unwrap() { new += 1 } else { old += 1 }
+    }
+    assert!(old > 0 && new > 0, "{old} old and {new} new: the cuts are not spread over the update");
+}
+
+/// An image of a profile's text; overlays lie beside it.
+fn image_of(bench: &Bench, name: &str, profile: &str) -> Images {
+    let folder = bench.folder.join(name);
+    fs_err::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("{name}.yaml"));
+    fs_err::write(&file, profile).unwrap();
+    bench.image(text(&file), &format!("{name}/out"), &[])
+}
+
+/// Builds a package in a folder.
+fn package(folder: &Path, name: &str, sections: &str, files: &str) {
+    let holder = tempfile::tempdir().unwrap();
+    let spec = holder.path().join("package.spec");
+    let head =
+        "Version: 1\nRelease: 1\nSummary: For a test\nLicense: MIT\nBuildArch: noarch\n%description\nFor a test.\n";
+    fs_err::write(&spec, format!("Name: {name}\n{head}{sections}%files\n{files}")).unwrap();
+    let [top, out] =
+        [("_topdir", holder.path()), ("_rpmdir", folder)].map(|(name, at)| format!("{name} {}", at.display()));
+    run(
+        "rpmbuild",
+        &[
+            "-bb",
+            "--quiet",
+            "--define",
+            &top,
+            "--define",
+            &out,
+            "--define",
+            "_build_name_fmt %%{NAME}.rpm",
+            text(&spec),
+        ],
+    );
+}
+
+fn packages(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap()
 }

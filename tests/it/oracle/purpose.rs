@@ -39,6 +39,7 @@ const INTENDED: &[(&str, &str)] = &[
     ("/usr/lib/dracut/modules.d/50rowi-etc/", "overlay `transactional-fallback`"),
     ("/usr/lib/rowi", "overlays `boot-entries` and `transactional-fallback`"),
     ("/usr/lib/rowi/", "overlays `boot-entries` and `transactional-fallback`"),
+    ("/usr/lib/snapper/plugins", "overlays `boot-entries` and `transactional-fallback`"),
     ("/usr/lib/snapper/plugins/", "overlays `boot-entries` and `transactional-fallback`"),
     ("/usr/lib/sysimage/rpm/rpmdb.sqlite", "compared by rpm's answers: the same rows in pages of another order"),
     ("/usr/lib/sysimage/rpm/rpmdb.sqlite-", "the write-ahead log, which a read-only root must not have"),
