@@ -90,13 +90,13 @@ overlays: [repository]
 users: {root: {password: locked}}
 checks:
   - name: the offer is there
-    run: rm -f /etc/zypp/repos.d/* && zypper -n addrepo --no-gpgcheck dir:/srv/repository test && snapper --no-dbus list > /run/before
+    run: rm -f /etc/zypp/repos.d/* && zypper -n addrepo --no-gpgcheck dir:/srv/repository test && snapper --no-dbus --csvout list --columns number,default > /run/before
   - name: a failing script changes nothing
-    run: "! rowi-update pkg install rowi-fails && snapper --no-dbus list | diff /run/before - && rowi-update status | grep 'default: 1,'"
+    run: "! rowi-update pkg install rowi-fails && snapper --no-dbus --csvout list --columns number,default | diff /run/before - && rowi-update status | grep 'default: 1,'"
   - name: a full disk changes nothing
-    run: "fallocate -l 18G /var/tmp/full; dd if=/dev/zero of=/var/tmp/rest bs=1M; ! rowi-update pkg install rowi-large; code=$?; rm -f /var/tmp/full /var/tmp/rest; sync; [ $code = 0 ] && snapper --no-dbus list | diff /run/before - && rowi-update status | grep 'default: 1,'"
+    run: "fallocate -l 18G /var/tmp/full; dd if=/dev/zero of=/var/tmp/rest bs=1M; ! rowi-update pkg install rowi-large; code=$?; rm -f /var/tmp/full /var/tmp/rest; sync; [ $code = 0 ] && snapper --no-dbus --csvout list --columns number,default | diff /run/before - && rowi-update status | grep 'default: 1,'"
   - name: nothing to do is no snapshot
-    run: "rowi-update up && snapper --no-dbus list | diff /run/before -"
+    run: "rowi-update up && snapper --no-dbus --csvout list --columns number,default | diff /run/before -"
   - name: a second update goes on from the first
     run: "rowi-update pkg install rowi-one && rowi-update --continue pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-one rowi-two && ! rpm -q rowi-one"
   - name: another starts from what runs

@@ -1,5 +1,19 @@
 //! What an update needs of the image that it changes: the points of transactional-update (6.1.3, measured) and of what
 //! stands in for it. They bind an image that has either program.
+//!
+//! | point | where it is met | rule, and the test that breaks it |
+//! |---|---|---|
+//! | 1. snapper, btrfs-progs, zypper, rpm, cpio, rsync, gawk beside it | the distribution's role `base` | `transaction-tools`: `an_image_that_updates_itself_has_what_that_needs` |
+//! | 2. snapshot 1 default and read-only, `info.xml`, `/var` no-copy-on-write | `plan::layout`, `disk::layout` | `default-subvolume`, `snapper`, `nodatacow`, `subvolume-uuids` |
+//! | 3. `/etc` a subvolume of its snapshot, mounted early with `/var` and `/root` | `plan::layout`, `system::fstab` | `etc`: `etc_is_mounted_by_the_initrd` |
+//! | 4. the line of `/` without a subvolume, one for each other | `system::fstab` | `fstab-root`, `fstab-subvolumes` |
+//! | 5. an initrd for any machine, made last, with the installed modules | `system::initrd`, `system::programs` | `initrd`: `the_initrd_has_the_modules_that_bring_etc_along` |
+//! | 6. the package database in the snapshot | the distribution's macros, `root::store` | `rpmdb`: `the_rpmdb_opens_read_only` |
+//! | 7. folders that are bound into a transaction | `system::first_boot` | `transaction-folders` |
+//! | 8. snapper's configuration, its timers | `system::snapper`, `system::services` | `snapper`, `units` |
+//! | 9. units on and off | `system::services`, `system::update` | `units` |
+//! | 10. machine-id `uninitialized` | `system::first_boot` | `first-boot`, `machine-identity` |
+//! | boot: no fixed snapshot, and the loader follows the default | `system::grub`, overlay `boot-entries` | `boot-entry`: `the_boot_loader_starts_the_default`; in the machine: `rowi boot --check --update --rollback` |
 
 use std::io::Read;
 
