@@ -48,6 +48,10 @@ const OVERLAYS: &[(&str, &[BuiltInFile])] = &[
         "usr/lib/snapper/plugins/90-rowi-boot-entry" true,
         "usr/lib/systemd/system/rowi-boot-entry.service" false,
     ),
+    overlay!("grow":
+        "usr/lib/rowi/grow" true,
+        "usr/lib/systemd/system/rowi-grow.service" false,
+    ),
     overlay!("kubic": "etc/profile.d/kubic.sh" false),
     overlay!("transactional-fallback":
         "usr/lib/dracut/modules.d/50rowi-etc/module-setup.sh" true,

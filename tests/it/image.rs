@@ -42,6 +42,12 @@ pub(crate) struct Images {
     sums: String,
 }
 
+impl Images {
+    pub(crate) fn qcow2(&self) -> &Path {
+        &self.qcow2
+    }
+}
+
 impl Bench {
     fn new() -> Option<Self> {
         let repository = test_distribution()?;

@@ -187,13 +187,39 @@ fn a_machine_that_loses_its_power_is_the_old_or_the_new() {
     assert!(old > 0 && new > 0, "{old} old and {new} new: the cuts are not spread over the update");
 }
 
+/// The disk is larger than the image when the machine starts for the first time.
+const GROWN: &str = r#"
+kind: profile
+name: grown
+extends: [microos]
+users: {root: {password: locked}}
+checks:
+  - {name: the file system has the whole disk, run: "size=$(btrfs filesystem usage -b / | sed -n 's/.*Device size: *//p') && echo $size && [ $size -gt 10500000000 ]"}
+"#;
+
+#[test]
+fn a_disk_that_grew_is_used() {
+    if !is_all() {
+        return;
+    }
+    let Some(bench) = &*BENCH else { return };
+    let images = image_with(bench, "grown", GROWN, &["--set", "disk.size=4G"]);
+    run("qemu-img", &["resize", "-q", text(images.qcow2()), "10G"]);
+    let table = bench.boot_check(&images, &["--firmware", "uefi"]);
+    assert!(table.contains("the file system has the whole disk"), "{table}");
+}
+
 /// An image of a profile's text; overlays lie beside it.
 fn image_of(bench: &Bench, name: &str, profile: &str) -> Images {
+    image_with(bench, name, profile, &[])
+}
+
+fn image_with(bench: &Bench, name: &str, profile: &str, how: &[&str]) -> Images {
     let folder = bench.folder.join(name);
     fs_err::create_dir_all(&folder).unwrap();
     let file = folder.join(format!("{name}.yaml"));
     fs_err::write(&file, profile).unwrap();
-    bench.image(text(&file), &format!("{name}/out"), &[])
+    bench.image(text(&file), &format!("{name}/out"), how)
 }
 
 /// Builds a package in a folder.

@@ -70,7 +70,7 @@ impl Reader<'_> {
         let mut all = asked(self.profile, "packages.roles", "");
         all.extend(asked(self.platform, "roles", ""));
         all.extend(asked(self.platform, "bootloader.kind", "bootloader."));
-        for (role, place) in self.update_roles() {
+        for (role, place) in self.implied_roles() {
             if self.known(&role) != Role::Unknown {
                 all.push((role, place));
             }
@@ -80,8 +80,8 @@ impl Reader<'_> {
         all
     }
 
-    /// Roles that `update` implies where the distribution keeps them apart from its base.
-    fn update_roles(&self) -> Vec<(String, Place)> {
+    /// Roles that `update` and `first_boot` imply where the distribution keeps them apart from its base.
+    fn implied_roles(&self) -> Vec<(String, Place)> {
         let mut roles = Vec::new();
         let mut ask = |key: &str, role: &str, off: &str| {
             if let Some(node) = self.profile.at(key).filter(|node| node.as_str() != Some(off)) {
@@ -93,6 +93,12 @@ impl Reader<'_> {
         if let Some(method) = self.profile.at("update.reboot.method").filter(|node| node.as_str() == Some("rebootmgr"))
         {
             roles.push(("rebootmgr".into(), method.place.clone()));
+        }
+        // Packages for it want files in the initrd that only KIWI writes: a profile that asks for them says so itself.
+        if let Some(node) = self.profile.at("first_boot.grow").filter(|node| node.as_str() == Some("true"))
+            && self.lacks("grow")
+        {
+            roles.push(("grow".into(), node.place.clone()));
         }
         roles
     }
