@@ -86,7 +86,7 @@ impl Check {
         checks
     }
 
-    /// Which snapshot is running: in an image that was never updated, the first.
+    /// Whether the running snapshot's number passes a test of the shell's: `= 1`, `!= 1`.
     pub fn runs_snapshot(what: &str, test: &str) -> Self {
         let run = format!(
             "n=$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'); [ \"$n\" {test} ] || {{ echo \"snapshot $n\"; exit 1; }}"

@@ -64,8 +64,7 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
 
 /// The image's disk.
 fn image(options: &Options, parts: &Parts) -> Vec<String> {
-    let format = if options.image.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" };
-    let file = quoted(&options.image);
+    let (format, file) = (options.format(), quoted(&options.image));
     let Some(record) = &parts.record else {
         let layer = if options.persist { "off" } else { "on" };
         return ["-drive".into(), format!("if=virtio,format={format},snapshot={layer},file={file}")].into();

@@ -58,6 +58,13 @@ pub struct Options {
     pub log: Option<PathBuf>,
 }
 
+impl Options {
+    /// QEMU's name of the image's format, by the ending of its name.
+    fn format(&self) -> &'static str {
+        if self.image.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" }
+    }
+}
+
 /// Why an image cannot be run or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

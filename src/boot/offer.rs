@@ -47,29 +47,14 @@ fn in_folder(folder: &Path) -> io::Result<BTreeMap<String, Content>> {
     }
 }
 
+/// One package with one file.
 fn own() -> Result<BTreeMap<String, Content>, Error> {
-    let files = packages()?.into_iter().map(|(name, bytes)| (format!("{name}.rpm"), bytes.into()));
-    Ok(files.collect())
-}
-
-/// Names and bytes of the packages.
-fn packages() -> Result<Vec<(String, Vec<u8>)>, Error> {
-    let mut good = package(PACKAGE, "1")?;
-    good.with_file_contents("1\n", FileOptions::new(FILE))?;
-    [good].iter_mut().map(built).collect()
-}
-
-fn package(name: &str, version: &str) -> Result<PackageBuilder, Error> {
     let config = BuildConfig::v4().compression(CompressionType::Gzip);
     let config = config.source_date(u32::try_from(EPOCH.0).unwrap_or_default());
-    let mut package = PackageBuilder::new(name, version, "MIT", "noarch", "A package that rowi boot installs");
+    let mut package = PackageBuilder::new(PACKAGE, "1", "MIT", "noarch", "A package that rowi boot installs");
     package.using_config(config).release("1").description("Brought in from outside by `rowi boot --check --update`.");
-    Ok(package)
-}
-
-fn built(package: &mut PackageBuilder) -> Result<(String, Vec<u8>), Error> {
-    let package = package.build()?;
+    package.with_file_contents("1\n", FileOptions::new(FILE))?;
     let mut bytes = Vec::new();
-    package.write(&mut bytes)?;
-    Ok((package.metadata.get_nevra()?.nvra(), bytes))
+    package.build()?.write(&mut bytes)?;
+    Ok([(format!("{PACKAGE}.rpm"), bytes.into())].into())
 }

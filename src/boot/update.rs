@@ -130,7 +130,10 @@ impl<'a> Phase<'a> {
     fn first(questions: Questions<'a>, change: Change<'a>) -> Self {
         let mut phase = Self::new("boot", questions, change);
         phase.checks.push(Check::runs_snapshot("the first snapshot is running", "= 1"));
-        phase.ask("a package is offered", format!("{}; touch /run/rowi-begun", OFFER.replace("SERIAL", SERIAL)));
+        phase.ask(
+            "a package is offered",
+            format!("{}; touch /etc/rowi-gone /run/rowi-begun", OFFER.replace("SERIAL", SERIAL)),
+        );
         let install = format!("pkg install {}", change.words());
         let install = tool(&install, &install);
         phase.ask(
@@ -145,7 +148,7 @@ impl<'a> Phase<'a> {
             "no service was started anew",
             format!("[ -s /run/rowi-services ] && ! {SERVICES} | join /run/rowi-services - | awk '$2 != $3' | grep ."),
         );
-        phase.ask("/etc changes after the update", "echo later > /etc/rowi-later && rm -f /etc/motd");
+        phase.ask("/etc changes after the update", "echo later > /etc/rowi-later && rm /etc/rowi-gone");
         phase
     }
 
@@ -163,7 +166,7 @@ impl<'a> Phase<'a> {
         phase.ask("the change is there", change.tests().0);
         phase.ask(
             "/etc has what changed after the update",
-            "[ \"$(cat /etc/rowi-later)\" = later ] && [ ! -e /etc/motd ]",
+            "[ \"$(cat /etc/rowi-later)\" = later ] && [ ! -e /etc/rowi-gone ]",
         );
         if change.left == Left::ByUser {
             phase.ask("the update is rolled back", tool("rollback 1", "rollback 1"));
@@ -235,8 +238,7 @@ pub fn update<'q>(
 fn layer(options: &Options, folder: &Path) -> Result<std::path::PathBuf, Error> {
     let layer = folder.join("layer.qcow2");
     let image = fs_err::canonicalize(&options.image).map_err(|source| Error::Io { what: "find the image", source })?;
-    let format = if image.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" };
-    let args = ["create", "-q", "-f", "qcow2", "-F", format, "-b"].map(std::ffi::OsStr::new);
+    let args = ["create", "-q", "-f", "qcow2", "-F", options.format(), "-b"].map(std::ffi::OsStr::new);
     let args: Vec<_> = args.into_iter().chain([image.as_os_str(), layer.as_os_str()]).collect();
     exec::run(&QEMU_IMG, &args, std::time::Duration::from_secs(60))?;
     Ok(layer)

@@ -6,6 +6,9 @@ use crate::profile::{Keep, Reboot, RebootMethod, Update, UpdateMethod, scalar};
 impl Reader<'_> {
     pub(super) fn update(&mut self) -> Update {
         let profile = self.profile;
+        if let Some(node) = profile.at("update.repositories").filter(|node| node.as_str() != Some("distribution")) {
+            self.doubt(&node.place, "`update.repositories` is not written to the image by this version".into(), "");
+        }
         let method = string(profile, "update.method").and_then(|text| word::<UpdateMethod>(&text));
         let reboot = string(profile, "update.reboot.method").and_then(|text| word::<RebootMethod>(&text));
         Update {
