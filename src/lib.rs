@@ -66,6 +66,7 @@ pub mod plan;
 pub mod root;
 pub mod rpm;
 pub mod rpmdb;
+pub mod selinux;
 pub mod system;
 
 // 6. The bytes.

@@ -52,7 +52,7 @@ fn root(
     };
     let is_last = number + 1 == partitions.len();
     let size = if is_last { rest } else { partitions[number].size.map(|size| size.0) };
-    let fs = layout::file_system(&contents.tree, plan, size)?;
+    let fs = layout::file_system(contents, plan, size)?;
     Ok(Some(btrfs::lay_out(&fs, work, report)?))
 }
 

@@ -2,8 +2,9 @@
 //! is mounted there, and an empty folder stays behind.
 
 use super::{
-    Error,
+    Contents, Error,
     btrfs::{FileSystem, Subvolume},
+    labels,
 };
 use crate::{
     plan::{
@@ -28,9 +29,12 @@ const SNAPSHOTS_MODE: u32 = 0o750;
 ///
 /// # Errors
 /// A subvolume is to be mounted where there is no folder.
-pub(super) fn file_system(tree: &Tree, plan: &Plan, size: Option<u64>) -> Result<FileSystem, Error> {
+pub(super) fn file_system(contents: &Contents, plan: &Plan, size: Option<u64>) -> Result<FileSystem, Error> {
     let mounted = layout::subvolumes(plan);
-    let trees = Cut::new(plan, &mounted).run(tree)?;
+    let mut trees = Cut::new(plan, &mounted).run(&contents.tree)?;
+    if let Some(contexts) = &contents.labels {
+        labels::label(contexts, &mounted, &mut trees);
+    }
     let root = plan.layout.partitions.iter().find(|partition| partition.kind == PartitionKind::Root);
     Ok(FileSystem {
         fsid: layout::fs_uuid(plan),

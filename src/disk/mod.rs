@@ -2,10 +2,10 @@
 //! the first byte is written. It knows nothing of packages and needs no privilege.
 //!
 //! ```text
-//! tree ─→ layout (cut into subvolumes) ─→ btrfs ┐
-//! ESP files ────────────────────────────→ fat   ├─→ extents
-//! boot.img, core.img ───────────────────→ bios  │
-//! partitions ─→ partition (places) ─→ gpt | mbr ┘
+//! tree ─→ layout (cut into subvolumes) ─→ labels ─→ btrfs ┐
+//! ESP files ─────────────────────────────────────→ fat   ├─→ extents
+//! boot.img, core.img ────────────────────────────→ bios  │
+//! partitions ──────────→ partition (places) ─→ gpt | mbr ┘
 //! ```
 
 mod bios;
@@ -13,6 +13,7 @@ pub mod btrfs;
 mod error;
 mod fat;
 mod gpt;
+mod labels;
 mod lay_out;
 mod layout;
 mod mbr;
@@ -30,12 +31,13 @@ pub use reader::Reader;
 use std::{collections::BTreeMap, io};
 
 use crate::{
+    selinux::FileContexts,
     tree::{Content, Tree},
     units::Epoch,
 };
 
 /// Everything that a disk is made of, as `system` hands it over.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// The whole root, before it is cut into subvolumes.
     pub tree: Tree,
@@ -43,6 +45,8 @@ pub struct Contents {
     pub esp: BTreeMap<String, Content>,
     /// What BIOS starts.
     pub bios: Option<BiosGrub>,
+    /// The labels of its SELinux policy.
+    pub labels: Option<FileContexts>,
 }
 
 /// GRUB for BIOS, as grub-mkimage makes it and grub-bios-setup would embed it.

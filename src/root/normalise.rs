@@ -3,6 +3,7 @@
 //! What identifies a machine is removed, never made the same: an image must not carry a key that others have too.
 
 use crate::{
+    selinux::XATTR,
     tree::{Content, Kind, RelPath, Time, Tree},
     units::Epoch,
 };
@@ -51,7 +52,8 @@ const RULES: &[(&str, Change, &str)] = &[
     ("etc/docker/key.json", Remove, "a private key of one machine"),
 ];
 
-/// Applies the list, and makes every time after the epoch the epoch.
+/// Applies the list, makes every time after the epoch the epoch, and takes away the labels that the host's own SELinux
+/// gave the files while they were made.
 pub fn normalise(tree: &mut Tree, epoch: Epoch) {
     for (pattern, change, _reason) in RULES {
         let hits: Vec<RelPath> =
@@ -67,6 +69,7 @@ pub fn normalise(tree: &mut Tree, epoch: Epoch) {
     let newest = Time { seconds: epoch.0, nanos: 0 };
     for (_, node) in tree.iter_mut() {
         node.mtime = node.mtime.min(newest);
+        node.xattrs.remove(XATTR);
     }
 }
 
@@ -123,7 +126,9 @@ mod tests {
             add(folder, Node::directory(0o755, time(9)));
         }
         for file in ["run/lock/x", "var/log/dpkg.log", "etc/passwd-", "etc/passwd", "etc/ssh_host_x"] {
-            add(file, Node::file("text".into(), 0o640, time(5)));
+            let mut node = Node::file("text".into(), 0o640, time(5));
+            node.xattrs.insert(XATTR.to_vec(), b"the host's".to_vec());
+            add(file, node);
         }
         normalise(&mut tree, Epoch(7));
         assert_eq!(

@@ -36,6 +36,9 @@ pub enum Error {
         /// What brings it.
         hint: &'static str,
     },
+    /// The SELinux policy that is installed.
+    #[error("the labels of the SELinux policy cannot be read")]
+    Labels(#[source] crate::selinux::Error),
     /// The profile names an account that the system has not.
     #[error("{what} `{name}` is not known in the installed system")]
     Unknown {

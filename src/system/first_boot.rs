@@ -3,7 +3,6 @@
 use super::{Change, put_folder, put_link, put_text};
 use crate::{
     plan::{Plan, layout},
-    profile::Selinux,
     tree::Tree,
 };
 
@@ -22,8 +21,5 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     changes.extend(mounts.chain(partitions).filter_map(|mount| put_folder(plan, tree, &mount, 0o755)));
     // transactional-update binds it into a transaction without asking.
     changes.extend(put_folder(plan, tree, "/var/lib/ca-certificates", 0o755));
-    if plan.machine.selinux != Selinux::Off && tree.at("etc/selinux/config").is_some() {
-        changes.push(put_text(plan, "/etc/selinux/.autorelabel", 0o644, ""));
-    }
     changes
 }

@@ -22,6 +22,7 @@ mod machine;
 mod network;
 mod programs;
 mod repositories;
+mod selinux;
 mod services;
 mod snapper;
 mod ssh;
@@ -101,7 +102,8 @@ pub fn finish(
     let changes = last(plan, &tree);
     apply_to_tree(&mut tree, changes, time(plan));
     let bios = bios.map(|core| grub::bios(&tree, plan, &core)).transpose()?;
-    let contents = Contents { esp: grub::esp(plan, &tree), bios, tree };
+    let labels = selinux::contexts(plan, &tree)?;
+    let contents = Contents { esp: grub::esp(plan, &tree), bios, labels, tree };
     let version = identity::version(plan, &contents.tree);
     Ok(System { contents, version, initrds })
 }
@@ -137,6 +139,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
         ssh::changes,
         services::changes,
         update::changes,
+        selinux::changes,
         initrd::changes,
         grub::scripts,
     ];
@@ -149,7 +152,10 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
 
 /// What comes after the last program.
 fn last(plan: &Plan, tree: &Tree) -> Vec<Change> {
-    [fstab::changes, first_boot::changes, grub::changes].iter().flat_map(|concern| concern(plan, tree)).collect()
+    [fstab::changes, first_boot::changes, grub::changes, selinux::last]
+        .iter()
+        .flat_map(|concern| concern(plan, tree))
+        .collect()
 }
 
 /// The time of everything that this module makes.

@@ -94,21 +94,24 @@ impl Facts {
     /// root snapshot or in a nested `etc`, `/var/lib/x` in `@/var`.
     pub fn locate(&self, path: &str) -> Option<(&Subvolume, RelPath)> {
         let path = RelPath::new(path).ok()?;
-        let root = self.root()?;
-        let beside = RelPath::new("@").ok()?;
         self.subvolumes
             .iter()
             .filter_map(|subvolume| {
-                let mounted = if subvolume.default {
-                    RelPath::ROOT
-                } else {
-                    let home = if subvolume.path.starts_with(&root.path) { &root.path } else { &beside };
-                    subvolume.path.strip(home)?
-                };
+                let mounted = self.mounted(subvolume)?;
                 Some((subvolume, path.strip(&mounted)?, mounted))
             })
             .max_by_key(|(_, _, mounted)| mounted.as_bytes().len())
             .map(|(subvolume, rest, _)| (subvolume, rest))
+    }
+
+    /// Where the running system sees a subvolume.
+    pub fn mounted(&self, subvolume: &Subvolume) -> Option<RelPath> {
+        let root = self.root()?;
+        if subvolume.default {
+            return Some(RelPath::ROOT);
+        }
+        let home = if subvolume.path.starts_with(&root.path) { root.path.clone() } else { RelPath::new("@").ok()? };
+        subvolume.path.strip(&home)
     }
 
     /// The text of a regular file of the running system, or nothing when there is none.

@@ -47,7 +47,7 @@ fn root(plan: &Plan) -> Tree {
 fn contents(plan: &Plan) -> Contents {
     let esp = [("EFI/BOOT/bootx64.efi", "program"), ("EFI/debian/a long name.cfg", "search"), ("empty", "")];
     let esp = esp.map(|(path, text)| (path.to_owned(), text.into())).into();
-    Contents { tree: root(plan), esp, bios: Some(grub()) }
+    Contents { tree: root(plan), esp, bios: Some(grub()), ..Contents::default() }
 }
 
 fn write(plan: &Plan, contents: &Contents, format: Format, folder: &Path) -> std::path::PathBuf {

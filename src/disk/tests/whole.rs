@@ -14,6 +14,7 @@ fn contents() -> Contents {
         tree: tree(&[("etc/fstab", "x"), ("usr/bin/sh", "x"), ("var/lib/state", "x"), ("boot/vmlinuz", "x")]),
         esp: [("EFI/BOOT/BOOTX64.EFI".to_owned(), "program".into())].into(),
         bios: Some(grub()),
+        labels: None,
     }
 }
 

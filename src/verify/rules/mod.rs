@@ -4,6 +4,7 @@ mod boot;
 mod identity;
 mod layout;
 mod packages;
+mod selinux;
 #[cfg(test)]
 mod tests;
 mod transactional;
@@ -107,6 +108,12 @@ pub const RULES: &[Rule] = &[
         promise: "a machine that Ignition or combustion configures has the machine-id that they wait for",
         breaks: "the first boot is not seen as one, and nothing is configured",
         faults: transactional::first_boot,
+    },
+    Rule {
+        name: "selinux-labels",
+        promise: "every file has the label that the installed SELinux policy gives it",
+        breaks: "programs are denied their own files, or the first start relabels everything",
+        faults: selinux::labels,
     },
     Rule {
         name: "rpmdb",

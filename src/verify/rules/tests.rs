@@ -160,6 +160,20 @@ fn the_root_snapshot_is_default_and_read_only() {
 }
 
 #[test]
+fn files_have_the_labels_of_the_policy() {
+    let files = "etc/selinux/p/contexts/files/file_contexts";
+    let policy =
+        [("selinux/config", "SELINUX=enforcing\nSELINUXTYPE=p\n"), (&files[4..], "/var/lib/misc/.* -- u:o:state\n")];
+    breaks(&image(&policy, &[]), "selinux-labels", "the label of `/var/lib/misc/state` is none, not u:o:state");
+    breaks(&image(&policy[..1], &[]), "selinux-labels", "turns SELinux on, and its policy has no `file_contexts`");
+    let mut facts = image(&policy, &[]);
+    let state = facts.subvolumes[4].tree.get_mut(&RelPath::new("lib/misc/state").unwrap()).unwrap();
+    state.xattrs.insert(b"security.selinux".to_vec(), b"u:o:state\0".to_vec());
+    assert_eq!(verify(&facts), []);
+    assert_eq!(verify(&image(&[("selinux/config", "SELINUX=disabled\nSELINUXTYPE=p\n")], &[])), []);
+}
+
+#[test]
 fn uuids_are_set_and_distinct() {
     let mut facts = image(&[], &[]);
     facts.subvolumes[4].uuid = [3; 16];
