@@ -104,14 +104,14 @@ impl Facts {
             .map(|(subvolume, rest, _)| (subvolume, rest))
     }
 
-    /// Where the running system sees a subvolume.
+    /// Where the running system sees a subvolume; nothing for `@`, which only holds others.
     pub fn mounted(&self, subvolume: &Subvolume) -> Option<RelPath> {
         let root = self.root()?;
         if subvolume.default {
             return Some(RelPath::ROOT);
         }
         let home = if subvolume.path.starts_with(&root.path) { root.path.clone() } else { RelPath::new("@").ok()? };
-        subvolume.path.strip(&home)
+        subvolume.path.strip(&home).filter(|at| !at.is_root())
     }
 
     /// The text of a regular file of the running system, or nothing when there is none.

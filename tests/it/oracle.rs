@@ -3,6 +3,7 @@
 
 mod apart;
 mod corpus;
+mod labels;
 mod ndb;
 mod nodes;
 mod purpose;

@@ -1,11 +1,13 @@
 //! SELinux: what the installed policy says of each file, held against what the file has.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use crate::{
     selinux::{CONFIG, FileContexts, XATTR, setting},
-    tree::{Node, RelPath},
-    verify::facts::Facts,
+    tree::{Kind, Node, RelPath},
+    verify::facts::{Facts, Subvolume},
 };
 
 /// How many files are named.
@@ -22,10 +24,17 @@ pub(super) fn labels(facts: &Facts) -> Vec<String> {
         Err(error) => return vec![error.to_string()],
     };
     let seen = facts.subvolumes.iter().filter_map(|subvolume| Some((facts.mounted(subvolume)?, subvolume)));
+    let seen: BTreeMap<RelPath, &Subvolume> = seen.collect();
+    // Where another subvolume is seen its own folder counts, not the one that it covers; the root is seen twice.
+    let root = facts.root().and_then(|root| root.path.strip(&RelPath::new("@").ok()?));
+    let is_covered =
+        |path: &RelPath, full: &RelPath| !path.is_root() && (seen.contains_key(full) || root.as_ref() == Some(full));
     let files: Vec<(RelPath, &Node)> = seen
+        .iter()
         .flat_map(|(at, subvolume)| {
-            let below = subvolume.tree.iter().filter(|(_, node)| !has_other_names(node));
-            below.filter_map(move |(path, node)| Some((at.join(path.as_bytes()).ok()?, node)))
+            let named = subvolume.tree.iter().filter(|(_, node)| !has_other_names(node));
+            let full = named.filter_map(|(path, node)| Some((path, at.join(path.as_bytes()).ok()?, node)));
+            full.filter(|(path, full, _)| !is_covered(path, full)).map(|(_, full, node)| (full, node))
         })
         .collect();
     let wrong: Vec<String> = files.par_iter().filter_map(|(path, node)| fault(&contexts, path, node)).collect();
@@ -36,7 +45,7 @@ pub(super) fn labels(facts: &Facts) -> Vec<String> {
 
 /// A file with several names has the label of one of them.
 fn has_other_names(node: &Node) -> bool {
-    matches!(&node.kind, crate::tree::Kind::File { link: Some(_), .. })
+    matches!(&node.kind, Kind::File { link: Some(_), .. })
 }
 
 fn fault(contexts: &FileContexts, path: &RelPath, node: &Node) -> Option<String> {

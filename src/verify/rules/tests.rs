@@ -170,6 +170,22 @@ fn files_have_the_labels_of_the_policy() {
     let state = facts.subvolumes[4].tree.get_mut(&RelPath::new("lib/misc/state").unwrap()).unwrap();
     state.xattrs.insert(b"security.selinux".to_vec(), b"u:o:state\0".to_vec());
     assert_eq!(verify(&facts), []);
+    let every = [policy[0], (&files[4..], "/.* u:o:any\n/etc u:o:etc\n")];
+    let mut facts = image(&every, &[]);
+    for subvolume in &mut facts.subvolumes {
+        let etc = subvolume.path.as_bytes().ends_with(b"/etc");
+        for (path, node) in subvolume.tree.iter_mut() {
+            let label: &[u8] = if etc && path.is_root() { b"u:o:etc\0" } else { b"u:o:any\0" };
+            node.xattrs.insert(b"security.selinux".to_vec(), label.to_vec());
+        }
+    }
+    // Folders that a nested subvolume covers, and those of `@`, are not seen.
+    for (number, path) in [(0, ""), (1, "1/snapshot"), (2, "etc"), (2, "var"), (2, ".snapshots")] {
+        let mut node = Node::directory(0o755, Time::default());
+        node.xattrs.clear();
+        facts.subvolumes[number].tree.insert(RelPath::new(path).unwrap(), node);
+    }
+    assert_eq!(verify(&facts), []);
     assert_eq!(verify(&image(&[("selinux/config", "SELINUX=disabled\nSELINUXTYPE=p\n")], &[])), []);
 }
 
