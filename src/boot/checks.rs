@@ -34,7 +34,7 @@ pub struct Expected {
 }
 
 /// Checks of every image: what the layout promises about a running system.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("root is btrfs", "[ \"$(findmnt -no FSTYPE /)\" = btrfs ] || { findmnt /; exit 1; }"),
     ("root is read-only", "findmnt -no OPTIONS / | tr , '\\n' | grep -qx ro && ! touch /usr/.rowi-check 2>/dev/null"),
     (
@@ -43,7 +43,14 @@ const BUILT_IN: [(&str, &str); 9] = [
     ),
     ("/var is writable", "touch /var/.rowi-check && rm /var/.rowi-check"),
     ("/var is no-copy-on-write", "lsattr -d /var | cut -d' ' -f1 | grep -q C"),
-    ("/etc is writable", "touch /etc/.rowi-check && rm /etc/.rowi-check"),
+    (
+        "/etc is writable, or fstab has no line for it and it is read-only",
+        "if grep -q '^[^#]*[[:space:]]/etc[[:space:]]' /etc/fstab; then touch /etc/.rowi-check && rm /etc/.rowi-check; else ! touch /etc/.rowi-check 2>/dev/null; fi",
+    ),
+    (
+        "/etc is the snapshot's own",
+        "n=$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'); case $(findmnt -no FSTYPE /etc) in overlay) findmnt -no OPTIONS /etc | grep \"/overlay/$n/etc\" ;; btrfs) findmnt -no FSROOT /etc | grep -x \"/@/.snapshots/$n/snapshot/etc\" ;; esac",
+    ),
     (
         "snapper knows the snapshot",
         "snapper --no-dbus --csvout list --columns number,active,default | grep -qx \"$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'),yes,yes\"",

@@ -85,10 +85,26 @@ impl Change<'_> {
     }
 }
 
-/// Puts the offered packages, and nothing else, before zypper.
-const OFFER: &str = "set -e; mkdir -p /run/rowi-offer; mount -t vfat -o ro /dev/disk/by-id/virtio-SERIAL /run/rowi-offer; \
-     mkdir -p /etc/zypp/repos.d; for it in /etc/zypp/repos.d/*.repo; do [ ! -e \"$it\" ] || mv \"$it\" \"$it.off\"; done; \
+/// Mounts the offered packages.
+const OFFER: &str = "mkdir -p /run/rowi-offer && mount -t vfat -o ro /dev/disk/by-id/virtio-SERIAL /run/rowi-offer";
+/// Puts them, and nothing else, before zypper.
+const REPOSITORY: &str = "set -e; mkdir -p /etc/zypp/repos.d; for it in /etc/zypp/repos.d/*.repo; do [ ! -e \"$it\" ] || mv \"$it\" \"$it.off\"; done; \
      printf '[rowi-offer]\\nenabled=1\\nautorefresh=1\\nbaseurl=dir:/run/rowi-offer\\ntype=plaindir\\ngpgcheck=0\\n' > /etc/zypp/repos.d/rowi-offer.repo";
+
+/// Whether the machine can be told anything without an update: `/etc` may be part of the read-only root.
+const WRITABLE: &str = "[ -w /etc ]";
+
+/// Offers packages; where `/etc` cannot be written to, in a snapshot that the update then continues.
+fn offer() -> String {
+    let script = "\"$(cat /run/rowi-repository)\"";
+    format!(
+        "{} && printf %s {} > /run/rowi-repository && if {WRITABLE}; then sh /run/rowi-repository && touch /etc/rowi-gone; \
+         else {}; fi && touch /run/rowi-begun",
+        OFFER.replace("SERIAL", SERIAL),
+        channel::shell_word(REPOSITORY),
+        tool(&format!("run sh -c {script}"), &format!("shell -c {script}")),
+    )
+}
 
 /// Of the running system, what an update must leave alone: packages, files of the root and of `/etc`, what is mounted.
 const STATE: &str = "{ rpm -qa | sort; find /usr /etc -xdev -newer /run/rowi-begun; findmnt -rno FSROOT,OPTIONS /; }";
@@ -130,15 +146,12 @@ impl<'a> Phase<'a> {
     fn first(questions: Questions<'a>, change: Change<'a>) -> Self {
         let mut phase = Self::new("boot", questions, change);
         phase.checks.push(Check::runs_snapshot("the first snapshot is running", "= 1"));
-        phase.ask(
-            "a package is offered",
-            format!("{}; touch /etc/rowi-gone /run/rowi-begun", OFFER.replace("SERIAL", SERIAL)),
-        );
-        let install = format!("pkg install {}", change.words());
+        phase.ask("a package is offered", offer());
+        let install = format!("$more pkg install {}", change.words());
         let install = tool(&install, &install);
         phase.ask(
             "the update installs it in a new snapshot",
-            format!("{STATE} > /run/rowi-state; {SERVICES} > /run/rowi-services; {install}"),
+            format!("{STATE} > /run/rowi-state; {SERVICES} > /run/rowi-services; more=; {WRITABLE} || more=--continue; {install}"),
         );
         phase.ask(
             "the running system is untouched",
@@ -148,7 +161,10 @@ impl<'a> Phase<'a> {
             "no service was started anew",
             format!("[ -s /run/rowi-services ] && ! {SERVICES} | join /run/rowi-services - | awk '$2 != $3' | grep ."),
         );
-        phase.ask("/etc changes after the update", "echo later > /etc/rowi-later && rm /etc/rowi-gone");
+        phase.ask(
+            "/etc changes after the update",
+            format!("! {WRITABLE} || {{ echo later > /etc/rowi-later && rm /etc/rowi-gone; }}"),
+        );
         phase
     }
 
@@ -166,7 +182,7 @@ impl<'a> Phase<'a> {
         phase.ask("the change is there", change.tests().0);
         phase.ask(
             "/etc has what changed after the update",
-            "[ \"$(cat /etc/rowi-later)\" = later ] && [ ! -e /etc/rowi-gone ]",
+            format!("! {WRITABLE} || {{ [ \"$(cat /etc/rowi-later)\" = later ] && [ ! -e /etc/rowi-gone ]; }}"),
         );
         if change.left == Left::ByUser {
             phase.ask("the update is rolled back", tool("rollback 1", "rollback 1"));

@@ -72,7 +72,7 @@ pub(super) const PROFILE: Shape = Record(fields! {
     "fallback": Map(&TEXTS), "Role → roles that stand in for it where the distribution lacks it";
     "layout": Record(fields! {
         "root": Text, "`read-only`, the only value in this version";
-        "etc": Word(&["auto", "subvolume", "overlay", "plain"]), "How `/etc` is kept; `auto`: as the distribution does";
+        "etc": Word(&["auto", "subvolume", "overlay", "plain"]), "How `/etc` is kept: a subvolume in its snapshot; an overlay over the snapshot's, whose changes lie in `/var/lib/overlay`; `plain`, a read-only part of it; `auto`: as the distribution does";
         "subvolumes": List(&Record(fields! {
             "path": Absolute, "Where it is mounted";
             "nodatacow": Flag, "Without copy-on-write";

@@ -3,7 +3,7 @@
 //! The line of `/` names no subvolume, so that the default one is mounted: an update or a rollback changes that and
 //! nothing else. File systems grow through `/var`, since the root is read-only (`ENGINEERING` I.7).
 
-use super::{Change, path_of, put_text};
+use super::{Change, path_of, put_folder, put_text};
 use crate::{
     plan::{Plan, layout, uuid_text},
     profile::{EtcMode, PartitionKind},
@@ -12,9 +12,23 @@ use crate::{
 
 /// Mount points that the initrd already mounts: what is there is needed before the root's own systemd starts.
 const EARLY: [&str; 2] = ["/var", "/root"];
+/// Of an overlay on `/etc`: what the first snapshot's system changes, and overlayfs's own folder (transactional-update
+/// 2.10 to 4: each snapshot has an upper layer of its own, by its number).
+const LAYERS: [&str; 2] = ["/var/lib/overlay/1/etc", "/var/lib/overlay/work-etc"];
 
-pub(super) fn changes(plan: &Plan, _tree: &Tree) -> Vec<Change> {
-    vec![put_text(plan, "/etc/fstab", 0o644, &text(plan))]
+pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
+    let layers = LAYERS.into_iter().filter(|_| plan.layout.etc == EtcMode::Overlay);
+    let folders = layers.filter_map(|path| put_folder(plan, tree, path, 0o755));
+    folders.chain([put_text(plan, "/etc/fstab", 0o644, &text(plan))]).collect()
+}
+
+/// The initrd mounts it, whose root is in /sysroot; the names are the same afterwards (bsc#1121276).
+fn overlay() -> String {
+    let [upper, work] = LAYERS;
+    format!(
+        "overlay /etc overlay lowerdir=/sysroot/etc,upperdir=/sysroot{upper},workdir=/sysroot{work},\
+         x-systemd.requires-mounts-for=/var,x-systemd.requires-mounts-for=/sysroot/var,x-initrd.mount 0 0"
+    )
 }
 
 fn text(plan: &Plan) -> String {
@@ -37,6 +51,7 @@ fn text(plan: &Plan) -> String {
         }
         lines.push(line + " 0 0");
     }
+    lines.extend((plan.layout.etc == EtcMode::Overlay).then(overlay));
     for partition in &plan.layout.partitions {
         let fat = matches!(partition.kind, PartitionKind::Esp | PartitionKind::Fat);
         let (true, Some(mount)) = (fat, &partition.mount) else { continue };

@@ -43,6 +43,18 @@ fn microos_and_kubic_by_bios_and_microos_by_uefi() {
     updated_and_rolled_back(bench, &microos, "uefi");
 }
 
+#[test]
+fn etc_may_be_a_layer_over_the_snapshots_own_or_a_part_of_it() {
+    if !is_all() {
+        return;
+    }
+    let Some(bench) = &*BENCH else { return };
+    for etc in ["overlay", "plain"] {
+        let images = bench.image("microos", etc, &["--set", &format!("layout.etc={etc}")]);
+        updated_and_rolled_back(bench, &images, "uefi");
+    }
+}
+
 /// The distribution's other kernel takes the place of the first in a snapshot; what runs says which it is.
 const KERNELS: &str = r#"
 kind: profile

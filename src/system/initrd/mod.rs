@@ -11,6 +11,7 @@ pub(super) use shelf::look;
 use super::{Change, Error, content, path_of, put_text, time};
 use crate::{
     plan::Plan,
+    profile::EtcMode,
     tree::{Content, Node, Tree},
 };
 
@@ -28,8 +29,11 @@ const NODES: [(&str, u32, u32, u32); 5] = [
 
 /// An initrd that is made on the machine later, for a new kernel in a snapshot, must not depend on what is mounted then.
 pub(super) fn changes(plan: &Plan, _tree: &Tree) -> Vec<Change> {
-    let text = "# An initrd for any machine: it is made in a snapshot, not where it boots.\nhostonly=\"no\"\nhostonly_cmdline=\"no\"\n";
-    vec![put_text(plan, "/etc/dracut.conf.d/50-rowi.conf", 0o644, text)]
+    let mut text = "# An initrd for any machine: it is made in a snapshot, not where it boots.\nhostonly=\"no\"\nhostonly_cmdline=\"no\"\n".to_owned();
+    if plan.layout.etc == EtcMode::Overlay {
+        text += "force_drivers+=\" overlay \"\n";
+    }
+    vec![put_text(plan, "/etc/dracut.conf.d/50-rowi.conf", 0o644, &text)]
 }
 
 /// Where a kernel's initrd is.

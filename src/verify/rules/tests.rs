@@ -377,6 +377,47 @@ fn etc_is_mounted_by_the_initrd() {
 }
 
 #[test]
+fn a_layer_over_etc_is_its_snapshots_own() {
+    let layered = |upper: &str, folder: &str| {
+        let options = format!("lowerdir=/sysroot/etc,upperdir=/sysroot{upper},workdir=/sysroot/w,x-initrd.mount");
+        let fstab = FSTAB.replace("/etc /etc none bind,x-initrd.mount", &format!("overlay /etc overlay {options}"));
+        let mut facts = image(&[], &[]);
+        let etc = facts.subvolumes.remove(3);
+        let files: Vec<(String, String)> = etc
+            .tree
+            .iter()
+            .filter_map(|(path, node)| match &node.kind {
+                Kind::File { content, .. } => {
+                    Some((format!("etc{path}"), String::from_utf8(content.read().unwrap()).unwrap()))
+                }
+                _ => None,
+            })
+            .collect();
+        let mut files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        files.retain(|(path, _)| *path != "etc/fstab");
+        files.push(("etc/fstab", fstab.as_str()));
+        files.extend([
+            ("boot/vmlinuz-6.12", "kernel"),
+            ("boot/initrd-6.12", "initrd"),
+            ("var", "dir"),
+            (".snapshots", "dir"),
+        ]);
+        let sqlite = format!("{}\u{1}\u{1}", "x".repeat(18));
+        files.push(("usr/lib/sysimage/rpm/rpmdb.sqlite", sqlite.as_str()));
+        files.push((
+            "boot/grub/grub.cfg",
+            "linux /@/.snapshots/$n/snapshot/boot/vmlinuz-6.12\ninitrd /boot/initrd-6.12\n",
+        ));
+        facts.subvolumes[2] = subvolume("@/.snapshots/1/snapshot", 3, &files);
+        facts.subvolumes[3] = subvolume("@/var", 5, &[(folder, "dir")]);
+        facts
+    };
+    assert_eq!(verify(&layered("/var/lib/overlay/1/etc", "lib/overlay/1/etc")), []);
+    breaks(&layered("/var/lib/overlay/etc", "lib/overlay/etc"), "etc", "own layer is `/var/lib/overlay/1/etc`");
+    breaks(&layered("/var/lib/overlay/1/etc", "lib/overlay/1"), "etc", "there is no folder `/var/lib/overlay/1/etc`");
+}
+
+#[test]
 fn the_initrd_has_the_modules_that_bring_etc_along() {
     // As dracut writes it: an early archive, then zstd around the rest (cpio(5), newc: a name, its content, the next head).
     let initrd = |modules: &str| {

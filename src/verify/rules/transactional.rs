@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | 1. snapper, btrfs-progs, zypper, rpm, cpio, rsync, gawk beside it | the distribution's role `base` | `transaction-tools`: `an_image_that_updates_itself_has_what_that_needs` |
 //! | 2. snapshot 1 default and read-only, `info.xml`, `/var` no-copy-on-write | `plan::layout`, `disk::layout` | `default-subvolume`, `snapper`, `nodatacow`, `subvolume-uuids` |
-//! | 3. `/etc` a subvolume of its snapshot, mounted early with `/var` and `/root` | `plan::layout`, `system::fstab` | `etc`: `etc_is_mounted_by_the_initrd` |
+//! | 3. `/etc` a subvolume of its snapshot, mounted early with `/var` and `/root` | `plan::layout`, `system::fstab` | `etc`: `etc_is_mounted_by_the_initrd`, `a_layer_over_etc_is_its_snapshots_own` |
 //! | 4. the line of `/` without a subvolume, one for each other | `system::fstab` | `fstab-root`, `fstab-subvolumes` |
 //! | 5. an initrd for any machine, made last, with the installed modules | `system::initrd`, `system::programs` | `initrd`: `the_initrd_has_the_modules_that_bring_etc_along` |
 //! | 6. the package database in the snapshot | the distribution's macros, `root::store` | `rpmdb`: `the_rpmdb_opens_read_only` |
@@ -60,6 +60,13 @@ pub(super) fn folders(facts: &Facts) -> Vec<String> {
     missing.map(|folder| format!("there is no folder `{folder}`")).collect()
 }
 
+/// Where what changes in `/etc` over a snapshot is kept: by its number (transactional-update 2.10 to 4).
+fn upper_of(snapshot: &RelPath) -> String {
+    let path = snapshot.to_string();
+    let number = path.rsplit('/').nth(1).unwrap_or_default();
+    format!("/var/lib/overlay/{number}")
+}
+
 /// `/etc` goes with its snapshot, and is writable: a subvolume in it, or an overlay whose upper layer is in `/var`.
 pub(super) fn etc(facts: &Facts) -> Vec<String> {
     let text = facts.text("/etc/fstab").unwrap_or_default();
@@ -71,6 +78,16 @@ pub(super) fn etc(facts: &Facts) -> Vec<String> {
     let nested = facts.root().and_then(|root| root.path.join("etc").ok());
     let is_nested = nested.is_some_and(|etc| facts.subvolumes.iter().any(|subvolume| subvolume.path == etc));
     let mut faults = Vec::new();
+    let upper = options("/etc").and_then(|all| all.iter().find_map(|it| it.strip_prefix("upperdir=/sysroot")));
+    if let Some(upper) = upper {
+        let own = facts.root().map(|root| format!("{}/etc", upper_of(&root.path))).unwrap_or_default();
+        if upper != own {
+            faults.push(format!("changes of `/etc` go to `{upper}`, and the snapshot's own layer is `{own}`"));
+        }
+        if !is_folder(facts, upper) {
+            faults.push(format!("`/etc` is an overlay, and there is no folder `{upper}` for its changes"));
+        }
+    }
     match options("/etc") {
         None if is_nested => faults.push("`/etc` is a subvolume, and no line of /etc/fstab mounts it".into()),
         None => {}

@@ -16,6 +16,13 @@ rowi_etc() (
         at=$top/@/.snapshots/$number
         [ -d "$at/etc.before" ] || return 0
         parent=$(cat "$at/etc.parent") && now=$top/@/.snapshots/$parent/snapshot/etc new=$at/snapshot/etc
+        upper=$top/@/var/lib/overlay/$parent/etc
+        if [ -d "$upper" ]; then
+            # That system's /etc is a layer over its snapshot's; this one's is mounted already.
+            mkdir -p /run/rowi-etc
+            mount -t overlay -o "ro,lowerdir=$upper:$now" overlay /run/rowi-etc || return 1
+            now=/run/rowi-etc new=/sysroot/etc
+        fi
         if [ -d "$now" ]; then
             rsync -aAX --dry-run --delete --out-format='%i %n' "$now/" "$at/etc.before/" >/run/rowi-etc.list || return 1
             sed -n 's/^\*deleting *//p' /run/rowi-etc.list | while read -r name; do
@@ -25,6 +32,7 @@ rowi_etc() (
                 esac
             done
             sed '/^\*deleting/d; s/^[^ ]* //' /run/rowi-etc.list | rsync -aAX --files-from=- "$now/" "$new/" || return 1
+            [ ! -d "$upper" ] || sed -i "s#/overlay/[0-9]*/etc#/overlay/$number/etc#" "$new/fstab"
         fi
         mv "$at/etc.before" "$at/etc.merged"
     }
@@ -35,6 +43,7 @@ rowi_etc() (
         mkdir -p $top
         if mount -t btrfs -o subvolid=5 "$device" $top; then
             merge || echo "rowi-etc: changes of /etc are not taken over" >/dev/kmsg
+            umount /run/rowi-etc 2>/dev/null
             umount $top
         fi
         ;;
