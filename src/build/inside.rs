@@ -21,6 +21,7 @@ use crate::{
     rpm::signature::Keyring,
     sandbox::{Inside, Server},
     system,
+    tree::RelPath,
 };
 
 /// The root's folder below the work folder.
@@ -149,6 +150,11 @@ fn fill(job: &Job, server: &mut Server, report: &Report) -> Result<(Assembled, s
     let assembled = assemble(job, server, report)?;
     let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
     let system = system::finish(&job.plan, &job.secrets, folders, &assembled, server, report)?;
+    let strays = system::strays(&system.contents.tree, &assembled.strays);
+    if job.strict && !strays.0.is_empty() {
+        return Err(system::Strays::from(strays).into());
+    }
+    strays.0.iter().for_each(|line| report.warn(line));
     Ok((assembled, system))
 }
 
@@ -200,7 +206,10 @@ fn assemble(job: &Job, server: &mut Server, report: &Report) -> Result<Assembled
     report.stage("install");
     let plan = &job.plan;
     let install = plan.install.clone();
-    let settings = root::Settings { install, epoch: plan.epoch, keys: keyring(job), no_scriptlets: false };
+    // Each snapshot has its own of everything else.
+    let shared = plan.layout.subvolumes.iter().map(|subvolume| subvolume.path.as_str()).chain(["/run", "/tmp"]);
+    let shared = shared.filter_map(|path| RelPath::new(path).ok()).collect();
+    let settings = root::Settings { install, epoch: plan.epoch, keys: keyring(job), no_scriptlets: false, shared };
     let packages: Vec<_> = (0..plan.packages.len()).map(|at| Path::new(PACKAGES).join(at.to_string())).collect();
     root::assemble(&packages, &settings, Path::new(ROOT), Path::new(STAGING), server, report)
 }

@@ -28,6 +28,8 @@ pub(super) struct Job {
     pub(super) jobs: Option<usize>,
     /// Values of secrets that the plan names. Never written anywhere but into the image.
     pub(super) secrets: BTreeMap<String, String>,
+    /// Whether what would be a warning ends the build.
+    pub(super) strict: bool,
     /// Whether a person wants to look.
     pub(super) shell: Option<Shell>,
 }

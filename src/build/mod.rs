@@ -122,7 +122,7 @@ fn prepare(options: &Options, when: job::When, report: &Report) -> Result<outsid
     let work = outside::Work::make(options, &cache, &means)?;
     let plan = plan(options, &loaded, list, epoch, &work.inputs())?;
     let shell = options.shell.as_ref().map(|terminal| job::Shell { when, term: terminal.term.clone() });
-    let job = job::Job { plan, keys, jobs: options.jobs, secrets, shell };
+    let job = job::Job { plan, keys, jobs: options.jobs, secrets, strict: options.choice.strict, shell };
     let initrds = initrds::Initrds::open(&cache, &job)?;
     let terminal = options.shell.as_ref().map(|terminal| terminal.descriptor.clone());
     Ok(outside::Ready { job, files, initrds, work, terminal, cache })

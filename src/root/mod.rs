@@ -42,6 +42,7 @@ pub mod scan;
 pub mod scriptlet;
 mod stage;
 mod store;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -52,6 +53,7 @@ pub use normalise::normalise;
 pub use package::Package;
 pub use scan::scan;
 pub use scriptlet::{End, Job, Outcome, Program, Runner};
+pub use strays::Stray;
 
 use transaction::Transaction;
 
@@ -66,6 +68,8 @@ pub struct Settings {
     pub keys: Keyring,
     /// Leaves all scriptlets and triggers out: for comparisons and measurements, never for an image.
     pub no_scriptlets: bool,
+    /// Places that all snapshots share.
+    pub shared: Vec<RelPath>,
 }
 
 /// What was installed.
@@ -81,6 +85,8 @@ pub struct Assembled {
     pub unknown_owners: u64,
     /// Files placed, folders among them.
     pub files: u64,
+    /// Files of packages in [`Settings::shared`].
+    pub strays: Vec<Stray>,
 }
 
 impl Assembled {

@@ -16,6 +16,7 @@ use super::{
     scriptlet::{self, End, Job, Kind, Outcome, Program, Runner},
     stage::Stage,
     store::Store,
+    strays,
     trigger::{Class, Database, Run},
 };
 use crate::{
@@ -93,6 +94,7 @@ impl Transaction<'_> {
         for at in 0..self.packages.len() {
             self.runs(self.database(&fates).transaction_file_triggers(at))?;
         }
+        self.fates = fates;
         Ok(())
     }
 
@@ -105,6 +107,7 @@ impl Transaction<'_> {
             devices: self.commit.devices,
             unknown_owners: self.commit.unknown_owners,
             files: self.commit.placed,
+            strays: strays::strays(self.packages, &self.fates, &self.settings.shared),
         })
     }
 

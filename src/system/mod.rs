@@ -26,6 +26,7 @@ mod selinux;
 mod services;
 mod snapper;
 mod ssh;
+mod strays;
 mod update;
 
 use std::{collections::BTreeMap, path::Path};
@@ -33,6 +34,7 @@ use std::{collections::BTreeMap, path::Path};
 pub use change::Change;
 pub use error::Error;
 pub use initrd::Initrd;
+pub use strays::{Strays, strays};
 
 use crate::{
     disk::Contents,

@@ -264,3 +264,20 @@ fn a_failing_pre_ends_the_build_and_a_failing_post_is_counted() {
     strict.install.allowed_failures = vec![reason];
     assert_eq!(install("post", &strict).unwrap().failures[0].allowed.as_deref(), Some("a test"));
 }
+
+#[test]
+fn files_that_all_snapshots_share_are_told() {
+    if !can(&["rpm", "rpmbuild", "ldd", "dash"]) {
+        return;
+    }
+    let top = tempfile::tempdir().unwrap();
+    let spec = "%install\nmkdir -p %{buildroot}/srv/empty %{buildroot}/usr/share; touch %{buildroot}/srv/data %{buildroot}/usr/share/data\n\
+                ln -s data %{buildroot}/srv/link\n%files\n%dir /srv/empty\n/srv/data\n/srv/link\n%ghost /srv/made\n/usr/share/data\n";
+    let packages = [base(top.path()), build(top.path(), "data", spec)];
+    let [root, staging] = ["root", "staging"].map(|name| top.path().join(name));
+    fs_err::create_dir(&root).unwrap();
+    let settings = Settings { shared: vec![RelPath::new("srv").unwrap()], ..settings() };
+    let done = assemble(&packages, &settings, &root, &staging, &mut Chroot(root.clone()), &Report::default()).unwrap();
+    let paths = ["srv/data", "srv/link"].map(|path| RelPath::new(path).unwrap()).to_vec();
+    assert_eq!(done.strays, [Stray { package: "data-1-1.noarch".into(), paths }]);
+}
