@@ -19,7 +19,7 @@ pub(super) fn hide(profile: &mut Profile, values: &mut Secrets) {
     }
 }
 
-/// Whether every secret that `profile` names has a value that can be a field of passwd(5)'s and NetworkManager's files,
+/// Whether every secret that `profile` names has a value that can be a field of passwd(5)'s, NetworkManager's and zypper's files,
 /// where a line's end would begin something else.
 ///
 /// # Errors
@@ -51,7 +51,11 @@ fn secrets(profile: &mut Profile) -> Vec<(String, &mut Secret)> {
         let name = format!("network.connections.{}.psk", connection.name);
         Some((name, connection.psk.as_mut()?))
     });
-    users.chain(connections).collect()
+    let mirrors = machine.update.repositories.iter_mut().flatten().filter_map(|mirror| {
+        let name = format!("update.repositories.{}.password", mirror.alias);
+        Some((name, &mut mirror.login.as_mut()?.password))
+    });
+    users.chain(connections).chain(mirrors).collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub use find::Kind;
 pub use load::load;
 pub use model::*;
 pub use origins::{Origin, Origins};
-pub use update::{Keep, Reboot, RebootMethod, Update, UpdateMethod};
+pub use update::{Keep, Login, Mirror, Reboot, RebootMethod, Update, UpdateMethod};
 
 /// What the command line says about the profile.
 #[derive(Clone, Debug, Default)]

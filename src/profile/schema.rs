@@ -187,7 +187,14 @@ pub(super) const PROFILE: Shape = Record(fields! {
             "snapshots": Text, "How many snapshots snapper keeps, from-to";
             "important": Text, "How many important ones, from-to";
         }), "Old snapshots";
-        "repositories": Any(&[Word(&["distribution"]), Free]), "Where updates come from";
+        "repositories": Any(&[Word(&["distribution"]), List(&Record(fields! {
+            "alias": Text, "Its name in `/etc/zypp/repos.d`";
+            "url": Text, "`https:`, `http:`, `file:` or `dir:`";
+            "verify": Word(&["repository", "packages", "checksums"]), "What must be signed; default `repository`";
+            "priority": Count(200), "1 is asked first; default 99";
+            "username": Text, "Whom the repository asks for";
+            "password": Secret, "And the password, for root alone in `/etc/zypp/credentials.d`";
+        }), "alias")]), "Where the machine's updates come from: the distribution's, or these in their place; a CA of their own: `ca_certificates`";
     }), "Automatic updates";
     "image": Record(fields! {
         "name": Text, "Template of the results' names";

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Secret, Verify};
+
 /// Automatic updates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
@@ -17,6 +19,32 @@ pub struct Update {
     pub health: bool,
     /// Old snapshots that stay.
     pub keep: Keep,
+    /// Repositories in place of the distribution's; nothing: those.
+    pub repositories: Option<Vec<Mirror>>,
+}
+
+/// A repository that only the machine knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Its name in `/etc/zypp/repos.d`.
+    pub alias: String,
+    /// `http:`, `https:`, `file:` or `dir:`; a trailing slash is dropped.
+    pub url: String,
+    /// 1 is asked first, 99 is the default (zypper's numbers).
+    pub priority: u32,
+    /// What must be signed.
+    pub verify: Verify,
+    /// What it asks for.
+    pub login: Option<Login>,
+}
+
+/// Name and password for a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Whom it asks for.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
 }
 
 /// zypper's command.

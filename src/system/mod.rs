@@ -136,7 +136,6 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
     let concerns = [
         identity::changes,
         machine::changes,
-        repositories::changes,
         snapper::changes,
         ssh::changes,
         services::changes,
@@ -147,6 +146,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
     ];
     let mut changes: Vec<Change> = concerns.iter().flat_map(|concern| concern(plan, tree)).collect();
     changes.extend(network::changes(plan, secrets, tree));
+    changes.extend(repositories::changes(plan, secrets, tree));
     changes.extend(accounts::changes(plan, secrets, tree)?);
     changes.extend(files::changes(plan, inputs, tree)?);
     Ok(changes)

@@ -19,7 +19,10 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let listed = path_of(plan, "snapper-sysconfig", "/etc/sysconfig/snapper");
     let keep = &plan.machine.update.keep;
     let limits = [("NUMBER_LIMIT", keep.snapshots.as_str()), ("NUMBER_LIMIT_IMPORTANT", keep.important.as_str())];
-    let config = set(&text(tree, template).unwrap_or_default(), &[&SETTINGS[..], &limits].concat());
+    // Cleanup by room needs the group that snapshots are counted in, which the disk writer makes.
+    let counts = plan.layout.partitions.iter().any(|partition| partition.quota);
+    let group = [("QGROUP", if counts { "1/0" } else { "" })];
+    let config = set(&text(tree, template).unwrap_or_default(), &[&SETTINGS[..], &limits, &group].concat());
     let list = set(&text(tree, listed).unwrap_or_default(), &[("SNAPPER_CONFIGS", "root")]);
     let mut changes = vec![
         put_text(plan, path_of(plan, "snapper-config", "/etc/snapper/configs/root"), 0o640, &config),

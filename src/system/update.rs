@@ -98,6 +98,7 @@ mod tests {
             reboot: Reboot { method: Some(RebootMethod::Rebootmgr), window: Some("03:30".into()), duration: 5400 },
             health: true,
             keep: Keep::default(),
+            repositories: None,
         };
         insta::assert_snapshot!([schedule(&update), fallback(&update), window(&update), presets(&update)].concat(), @r"
         [Timer]

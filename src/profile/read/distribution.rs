@@ -10,7 +10,7 @@ use crate::profile::{
 use crate::{repo::without_user, rpmdb::Backend};
 
 /// zypper's default for repositories.
-const DEFAULT_PRIORITY: u32 = 99;
+pub(super) const DEFAULT_PRIORITY: u32 = 99;
 
 impl Reader<'_> {
     pub(super) fn distribution(&mut self) -> Distribution {
@@ -85,15 +85,20 @@ impl Reader<'_> {
         all
     }
 
+    /// A name that is a file's as well.
+    pub(super) fn alias(&mut self, alias: &str, item: &Node) {
+        if !is_alias(alias) {
+            self.fault(&item.place, format!("`{alias}` is no alias: letters, digits, `.`, `_`, `-` and `:`"), "");
+        }
+    }
+
     fn repository(&mut self, item: &Node, has_keys: bool) -> Option<Repository> {
         let alias = string(item, "alias").unwrap_or_default();
         let Some(plain) = item.get("url") else {
             self.fault(&item.place, format!("repository `{alias}` has no `url`"), "");
             return None;
         };
-        if !is_alias(&alias) {
-            self.fault(&item.place, format!("`{alias}` is no alias: letters, digits, `.`, `_`, `-` and `:`"), "");
-        }
+        self.alias(&alias, item);
         let dated = self
             .distribution
             .at("variables.snapshot")
@@ -161,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// An address with variables filled in, whole, without a slash at its end.
-    fn address(&mut self, node: &Node) -> String {
+    pub(super) fn address(&mut self, node: &Node) -> String {
         let text = node.as_str().unwrap_or_default();
         let place = self.origin(text).unwrap_or_else(|| node.place.clone());
         let known = ["https:", "http:", "dir:", "file:"].iter().any(|scheme| text.starts_with(scheme));

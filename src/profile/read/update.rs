@@ -1,14 +1,11 @@
 //! Automatic updates.
 
-use super::{Reader, flag, string, word};
-use crate::profile::{Keep, Reboot, RebootMethod, Update, UpdateMethod, scalar};
+use super::{Reader, distribution::DEFAULT_PRIORITY, flag, string, word};
+use crate::profile::{Keep, Login, Mirror, Reboot, RebootMethod, Update, UpdateMethod, node::Node, scalar};
 
 impl Reader<'_> {
     pub(super) fn update(&mut self) -> Update {
         let profile = self.profile;
-        if let Some(node) = profile.at("update.repositories").filter(|node| node.as_str() != Some("distribution")) {
-            self.doubt(&node.place, "`update.repositories` is not written to the image by this version".into(), "");
-        }
         let method = string(profile, "update.method").and_then(|text| word::<UpdateMethod>(&text));
         let reboot = string(profile, "update.reboot.method").and_then(|text| word::<RebootMethod>(&text));
         Update {
@@ -22,6 +19,45 @@ impl Reader<'_> {
             },
             health: flag(profile, "update.health").unwrap_or(false),
             keep: self.keep(),
+            repositories: self.update_repositories(),
+        }
+    }
+
+    /// Repositories in place of the distribution's, where there is a list of them.
+    fn update_repositories(&mut self) -> Option<Vec<Mirror>> {
+        let node = self.profile.at("update.repositories").filter(|node| node.as_str().is_none())?;
+        let mut all = Vec::new();
+        for item in node.items() {
+            let alias = string(item, "alias").unwrap_or_default();
+            self.alias(&alias, item);
+            let Some(url) = item.get("url") else {
+                self.fault(&item.place, format!("repository `{alias}` has no `url`"), "");
+                continue;
+            };
+            all.push(Mirror {
+                url: self.address(url),
+                verify: string(item, "verify").and_then(|text| word(&text)).unwrap_or_default(),
+                priority: string(item, "priority").and_then(|text| scalar::count(&text)).unwrap_or(DEFAULT_PRIORITY),
+                login: self.login(item, &alias),
+                alias,
+            });
+        }
+        Some(all)
+    }
+
+    fn login(&mut self, item: &Node, alias: &str) -> Option<Login> {
+        let username = string(item, "username");
+        let password = self.secret(item, "password", "update.repositories.password");
+        match (username, password) {
+            (None, None) => None,
+            (Some(username), Some(password)) if !username.contains(char::is_control) => {
+                Some(Login { username, password })
+            }
+            _ => {
+                let message = format!("repository `{alias}` needs both `username` and `password`, or neither");
+                self.fault(&item.place, message, "`username: me`, `password: {secret: MIRROR}`");
+                None
+            }
         }
     }
 

@@ -112,6 +112,13 @@ fn single_faults() {
             "`registries.mirrors` names `quay.io`, and dockerd can mirror `docker.io` only",
             "podman",
         ),
+        ("update: {repositories: [{alias: a/b, url: \"https://x\"}]}", "`a/b` is no alias", ""),
+        ("update: {repositories: [{alias: a, url: \"ftp://x\"}]}", "`ftp://x` is no address", "begins with `https:`"),
+        (
+            "update: {repositories: [{alias: a, url: \"https://x\", username: me}]}",
+            "repository `a` needs both `username` and `password`",
+            "{secret: MIRROR}",
+        ),
     ] {
         bench.file("private", "-----BEGIN OPENSSH PRIVATE KEY-----\n");
         let found = bench.faults(text);

@@ -26,6 +26,18 @@ fn lists_add_maps_merge_scalars_replace() {
 }
 
 #[test]
+fn a_machine_updates_from_where_it_is_told() {
+    assert_eq!(with("timezone: UTC\n").machine.update.repositories, None);
+    let own = with(
+        "update: {repositories: [{alias: fleet, url: \"https://m.example.org/x/\", username: me, password: {secret: M}}]}\n",
+    );
+    let mirrors = own.machine.update.repositories.unwrap();
+    let login = Login { username: "me".into(), password: Secret::Named("M".into()) };
+    assert_eq!((mirrors.len(), mirrors[0].url.as_str(), mirrors[0].priority), (1, "https://m.example.org/x", 99));
+    assert_eq!((mirrors[0].verify, &mirrors[0].login), (Verify::Repository, &Some(login)));
+}
+
+#[test]
 fn reset_drops_what_was_inherited() {
     let profile = with(
         "layout: {subvolumes: !reset [{path: /var, nodatacow: true}]}\nfirst_boot: {sources: !reset [ignition]}\n",
