@@ -22,6 +22,8 @@ pub struct Check {
 enum Judge {
     /// Exit code 0 passes.
     Code,
+    /// The same, and the table shows the output.
+    Told,
     /// The output, line by line and sorted, is the expected list of packages.
     Packages,
 }
@@ -34,7 +36,7 @@ pub struct Expected {
 }
 
 /// Checks of every image: what the layout promises about a running system.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("root is btrfs", "[ \"$(findmnt -no FSTYPE /)\" = btrfs ] || { findmnt /; exit 1; }"),
     ("root is read-only", "findmnt -no OPTIONS / | tr , '\\n' | grep -qx ro && ! touch /usr/.rowi-check 2>/dev/null"),
     (
@@ -56,8 +58,16 @@ const BUILT_IN: [(&str, &str); 10] = [
         "snapper --no-dbus --csvout list --columns number,active,default | grep -qx \"$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'),yes,yes\"",
     ),
     (
+        "the first snapshot's quota groups are counted",
+        "[ \"$(ls /.snapshots)\" != 1 ] || ! btrfs qgroup show / >/run/rowi-quota 2>&1 || { cat /run/rowi-quota; ! grep -i inconsistent /run/rowi-quota && snapper --no-dbus get-config | grep 'QGROUP.*1/0'; }",
+    ),
+    (
         "GRUB's menu made anew is the same",
         "[ ! -e /etc/grub.d/09_rowi ] || { grub-mkconfig -o /run/rowi-menu 2>/run/rowi-mkconfig || { cat /run/rowi-mkconfig; exit 1; }; sed -i '/^#/d; /^$/d' /run/rowi-menu; sed '/^#/d; /^$/d' /boot/grub/grub.cfg | diff - /run/rowi-menu; }",
+    ),
+    (
+        "the boot loader's entry made anew is the same",
+        "[ ! -x /usr/lib/rowi/loader-entries ] || [ ! -e /boot/efi/loader/loader.conf ] || { n=$(findmnt -no FSROOT / | sed 's#^/@/.snapshots/\\([0-9]*\\)/snapshot$#\\1#'); /usr/lib/rowi/loader-entries --print $n | diff - /boot/efi/loader/entries/rowi-$n.conf && grep -x \"default rowi-$n.conf\" /boot/efi/loader/loader.conf && bootctl list --no-pager; }",
     ),
     (
         "no failed unit",
@@ -68,6 +78,11 @@ const BUILT_IN: [(&str, &str); 10] = [
 impl Check {
     pub(super) fn new(name: impl Into<String>, run: impl Into<String>) -> Self {
         Self { name: name.into(), run: run.into(), within: 0, judge: Judge::Code }
+    }
+
+    /// A check whose output is what is wanted of it.
+    pub(super) fn told(name: impl Into<String>, run: impl Into<String>) -> Self {
+        Self { judge: Judge::Told, ..Self::new(name, run) }
     }
 
     /// The built-in checks for an image with these runtimes.
@@ -91,6 +106,16 @@ impl Check {
             });
         }
         checks
+    }
+
+    /// What only firmware with Secure Boot tells: its variable has four bytes of attributes and one that says whether it is on
+    /// (UEFI 2.10, 8.2 and 3.3).
+    pub fn secure_boot() -> Self {
+        let variable = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+        Self::new(
+            "Secure Boot is on",
+            format!("[ \"$(od -An -tu1 -j4 {variable} | tr -d ' ')\" = 1 ] || {{ od {variable}; exit 1; }}"),
+        )
     }
 
     /// Whether the running snapshot's number passes a test of the shell's: `= 1`, `!= 1`.
@@ -136,11 +161,12 @@ pub(super) fn judge(checks: &[Check], said: &Answers, expected: &Expected) -> Ve
             return Some(Outcome { name: check.name.clone(), passed: false, detail: "no answer".into(), seconds: 0 });
         };
         let fault = match check.judge {
-            Judge::Code if answer.code == 0 => None,
-            Judge::Code => Some(format!("exit code {}: {}", answer.code, answer.output.trim())),
+            Judge::Code | Judge::Told if answer.code == 0 => None,
+            Judge::Code | Judge::Told => Some(format!("exit code {}: {}", answer.code, answer.output.trim())),
             Judge::Packages => difference(&answer.output, expected.packages.as_ref()?),
         };
-        let (passed, detail) = (fault.is_none(), fault.unwrap_or_default());
+        let told = || if check.judge == Judge::Told { answer.output.trim().to_owned() } else { String::new() };
+        let (passed, detail) = (fault.is_none(), fault.unwrap_or_else(told));
         Some(Outcome { name: check.name.clone(), passed, detail, seconds: answer.seconds })
     };
     std::iter::once(prompt).chain(checks.iter().enumerate().filter_map(outcome)).collect()
@@ -164,9 +190,15 @@ mod tests {
     fn answers_are_judged() {
         let checks = [Check::new("a", "true"), Check::new("b", "false"), Check::new("c", "x")];
         let mut checks = checks.to_vec();
+        checks.push(Check::told("t", "echo 5"));
         checks.push(Check { judge: Judge::Packages, ..Check::new("p", "rpm -qa") });
         let answer = |code, output: &str| Answer { code, seconds: 1, output: output.into() };
-        let answers = BTreeMap::from([(0, answer(0, "")), (1, answer(3, "why\n")), (3, answer(0, "b-1\nc-1\n"))]);
+        let answers = BTreeMap::from([
+            (0, answer(0, "")),
+            (1, answer(3, "why\n")),
+            (3, answer(0, "5\n")),
+            (4, answer(0, "b-1\nc-1\n")),
+        ]);
         let expected = Expected { packages: Some(vec!["a-1".into(), "b-1".into()]) };
         let said = Answers { answers, login: Some(Duration::from_secs(9)) };
         let outcomes = judge(&checks, &said, &expected);
@@ -178,6 +210,7 @@ mod tests {
                 ("a", true, ""),
                 ("b", false, "exit code 3: why"),
                 ("c", false, "no answer"),
+                ("t", true, "5"),
                 ("p", false, "+c-1 -a-1")
             ]
         );

@@ -14,6 +14,13 @@ const KNOWN: [(&str, &str); 2] = [
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),
 ];
+/// The same with Microsoft's keys.
+const KNOWN_SECURE: [(&str, &str); 2] = [
+    ("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
+    ("/usr/share/qemu/ovmf-x86_64-smm-ms-code.bin", "/usr/share/qemu/ovmf-x86_64-smm-ms-vars.bin"),
+];
+/// What firmware with Secure Boot has, and other has not.
+const SECURE: [&str; 3] = ["secure-boot", "requires-smm", "enrolled-keys"];
 
 /// A kind of firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub enum Firmware {
     Bios,
     /// UEFI without Secure Boot.
     Uefi,
+    /// UEFI that starts what Microsoft's keys have signed and nothing else.
+    SecureBoot,
 }
 
 /// Files of a firmware.
@@ -38,13 +47,14 @@ pub(super) fn prepare(firmware: Firmware, folder: &Path) -> Result<Option<Flash>
     if firmware == Firmware::Bios {
         return Ok(None);
     }
-    let (code, template) = find().ok_or(Error::Firmware)?;
+    let (code, template) = find(firmware).ok_or(Error::Firmware)?;
     let variables = folder.join("variables.fd");
     fs_err::copy(template, &variables).map_err(|source| Error::Io { what: "copy the firmware's variables", source })?;
     Ok(Some(Flash { code, variables }))
 }
 
-fn find() -> Option<(PathBuf, PathBuf)> {
+fn find(firmware: Firmware) -> Option<(PathBuf, PathBuf)> {
+    let known = if firmware == Firmware::SecureBoot { KNOWN_SECURE } else { KNOWN };
     let described = FOLDERS.iter().flat_map(|folder| {
         let mut files: Vec<PathBuf> =
             fs_err::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -52,8 +62,8 @@ fn find() -> Option<(PathBuf, PathBuf)> {
         files
     });
     described
-        .filter_map(|file| parse(&fs_err::read_to_string(file).ok()?))
-        .chain(KNOWN.map(|(code, variables)| (code.into(), variables.into())))
+        .filter_map(|file| parse(&fs_err::read_to_string(file).ok()?, firmware))
+        .chain(known.map(|(code, variables)| (code.into(), variables.into())))
         .find(|(code, variables)| code.exists() && variables.exists())
 }
 
@@ -86,17 +96,21 @@ struct Target {
     machines: Vec<String>,
 }
 
-/// Code and variables of UEFI for q35 that needs neither Secure Boot nor system management mode.
-fn parse(text: &str) -> Option<(PathBuf, PathBuf)> {
+/// Code and variables of UEFI for q35: with all that Secure Boot needs, or with nothing of it.
+fn parse(text: &str, firmware: Firmware) -> Option<(PathBuf, PathBuf)> {
     let descriptor: Descriptor = serde_json::from_str(text).ok()?;
     let fits = |target: &Target| {
         target.architecture == "x86_64" && target.machines.iter().any(|machine| machine.starts_with("pc-q35"))
     };
-    let unwanted = ["secure-boot", "requires-smm", "enrolled-keys", "amd-sev", "intel-tdx"];
+    let has = |wanted: &str| descriptor.features.iter().any(|feature| feature == wanted);
+    let is_kind = match firmware {
+        Firmware::SecureBoot => SECURE.into_iter().all(has),
+        _ => !SECURE.into_iter().any(has) && !["amd-sev", "intel-tdx"].into_iter().any(has),
+    };
     let sound = descriptor.interface_types.iter().any(|it| it == "uefi")
         && descriptor.mapping.device == "flash"
         && descriptor.targets.iter().any(fits)
-        && !descriptor.features.iter().any(|feature| unwanted.contains(&feature.as_str()));
+        && is_kind;
     let (code, variables) = (descriptor.mapping.executable?, descriptor.mapping.nvram_template?);
     (sound && code.format == "raw" && variables.format == "raw").then_some((code.filename, variables.filename))
 }
@@ -110,10 +124,14 @@ mod tests {
         let text = r#"{"description":"x","interface-types":["uefi"],"mapping":{"device":"flash","mode":"split",
             "executable":{"filename":"/c.fd","format":"raw"},"nvram-template":{"filename":"/v.fd","format":"raw"}},
             "targets":[{"architecture":"x86_64","machines":["pc-i440fx-*","pc-q35-*"]}],"features":["acpi-s3"],"tags":[]}"#;
-        assert_eq!(parse(text), Some(("/c.fd".into(), "/v.fd".into())));
-        assert_eq!(parse(&text.replace("acpi-s3", "requires-smm")), None);
-        assert_eq!(parse(&text.replace("x86_64", "aarch64")), None);
-        assert_eq!(parse(&text.replace("\"uefi\"", "\"bios\"")), None);
-        assert_eq!(parse("{"), None);
+        let files = Some(("/c.fd".into(), "/v.fd".into()));
+        assert_eq!(parse(text, Firmware::Uefi), files);
+        assert_eq!(parse(text, Firmware::SecureBoot), None);
+        let secure = text.replace("acpi-s3", "secure-boot\",\"enrolled-keys\",\"amd-sev\",\"requires-smm");
+        assert_eq!(parse(&secure, Firmware::SecureBoot), files);
+        assert_eq!(parse(&secure, Firmware::Uefi), None);
+        for (part, other) in [("acpi-s3", "requires-smm"), ("x86_64", "aarch64"), ("\"uefi\"", "\"bios\""), ("{", "")] {
+            assert_eq!(parse(&text.replace(part, other), Firmware::Uefi), None, "{other}");
+        }
     }
 }

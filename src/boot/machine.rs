@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Options, firmware::Flash};
+use super::{Firmware, Options, firmware::Flash};
 
 /// What was decided about a run.
 #[derive(Debug)]
@@ -29,8 +29,14 @@ fn quoted(path: &std::path::Path) -> String {
 /// The arguments of a machine: q35, one disk on a throw-away layer, no host folder, no network unless asked for.
 pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
     let [accelerator, cpu] = parts.accelerator;
+    // With Secure Boot only the firmware itself may write its variables, from system management mode.
+    let is_secure = options.firmware == Firmware::SecureBoot;
+    let machine = if is_secure { "q35,smm=on" } else { "q35" };
     let mut args: Vec<String> =
-        ["-machine", "q35", "-accel", accelerator, "-cpu", cpu, "-smp", "2"].map(Into::into).into();
+        ["-machine", machine, "-accel", accelerator, "-cpu", cpu, "-smp", "2"].map(Into::into).into();
+    if is_secure {
+        args.extend(["-global", "driver=cfi.pflash01,property=secure,value=on"].map(Into::into));
+    }
     args.extend(["-m".into(), (options.memory.get() >> 20).to_string(), "-display".into(), "none".into()]);
     args.extend(["-no-reboot", "-nodefaults", "-sandbox", "on", "-device", "virtio-rng-pci"].map(Into::into));
     if let Some(flash) = &parts.firmware {
@@ -136,5 +142,7 @@ mod tests {
             "{line}"
         );
         assert!(line.contains("-serial mon:stdio") && !line.contains("pflash"), "{line}");
+        let line = arguments(&Options { firmware: Firmware::SecureBoot, ..kept }, &parts).join(" ");
+        assert!(line.contains("q35,smm=on") && line.contains("cfi.pflash01,property=secure,value=on"), "{line}");
     }
 }

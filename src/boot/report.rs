@@ -11,7 +11,7 @@ pub struct Outcome {
     pub name: String,
     /// Whether it holds.
     pub passed: bool,
-    /// What was found, where it does not.
+    /// What was found, where it does not; or what was asked for.
     pub detail: String,
     /// How long it took.
     pub seconds: u64,

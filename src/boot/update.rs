@@ -113,6 +113,9 @@ const SERVICES: &str = "systemctl show -p Id,MainPID \
      $(systemctl list-dependencies --plain --no-legend multi-user.target | grep '\\.service$') | \
      awk -F= '$1 == \"MainPID\" { pid = $2 } $1 == \"Id\" && pid { print $2, pid; pid = 0 }' | sort -u";
 
+/// Bytes that the file system has in use.
+const USED: &str = "sync; btrfs filesystem usage -b / | awk '$1 == \"Used:\" { print $2; exit }'";
+
 /// Calls the image's own tool; the command line of each.
 fn tool(transactional_update: &str, rowi_update: &str) -> String {
     format!(
@@ -151,8 +154,13 @@ impl<'a> Phase<'a> {
         let install = tool(&install, &install);
         phase.ask(
             "the update installs it in a new snapshot",
-            format!("{STATE} > /run/rowi-state; {SERVICES} > /run/rowi-services; more=; {WRITABLE} || more=--continue; {install}"),
+            format!(
+                "{STATE} > /run/rowi-state; {SERVICES} > /run/rowi-services; ({USED}) > /run/rowi-used; more=; \
+                 {WRITABLE} || more=--continue; {install}"
+            ),
         );
+        let more = format!("echo $(($({USED}) - $(cat /run/rowi-used))) bytes");
+        phase.checks.push(Check::told("what the update takes of the disk", more));
         phase.ask(
             "the running system is untouched",
             format!("{STATE} | diff /run/rowi-state - && {}", change.tests().1),
@@ -217,8 +225,8 @@ impl<'a> Phase<'a> {
     }
 }
 
-/// Boots, updates, boots, and where it is asked for rolls back and boots again; the image itself is not written to. A
-/// phase that fails is the last.
+/// Boots, updates, boots, and where it is asked for rolls back and boots again; the image itself is written to only where
+/// what the machine writes is kept. A phase that fails is the last.
 ///
 /// # Errors
 /// QEMU cannot run, or the machine does not answer.
@@ -233,7 +241,8 @@ pub fn update<'q>(
     let folder = tempfile::tempdir_in("/var/tmp").map_err(failed("make a temporary folder"))?;
     let offer = folder.path().join("offer.raw");
     offer::make(&offer, change.offer, report)?;
-    let options = Options { image: layer(options, folder.path())?, ..options.clone() };
+    let image = if options.persist { options.image.clone() } else { layer(options, folder.path())? };
+    let options = Options { image, ..options.clone() };
     let phases: &[fn(Questions<'q>, Change<'q>) -> Phase<'q>] = match (change.record, change.left) {
         (Some(_), _) => &[Phase::first],
         (None, Left::No) => &[Phase::first, Phase::updated],

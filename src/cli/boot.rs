@@ -10,6 +10,7 @@ use super::{Failure, Outcome, Screen, out};
 use crate::{
     boot::{self, Change, Check, Expected, Firmware, Left, Options, Questions},
     plan::Plan,
+    profile::Loader,
     report::Exit,
     units::Bytes,
 };
@@ -22,7 +23,7 @@ const MEMORY: Bytes = Bytes::from_gib(2);
 pub(super) struct Args {
     /// A raw or qcow2 image; otherwise the newest in `./out`
     image: Option<PathBuf>,
-    /// Start it by UEFI or by BIOS; `--check` without it does both
+    /// Start it by UEFI or by BIOS; `--check` without it does both, as far as the image has boot loaders for them
     #[arg(long, value_enum, value_name = "HOW")]
     firmware: Option<How>,
     /// Ask the running machine whether it is what the layout promises, and exit with 5 when it is not
@@ -52,8 +53,8 @@ pub(super) struct Args {
     /// Give a check's boot at most this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     timeout: u64,
-    /// Keep what the machine writes
-    #[arg(long, conflicts_with = "check")]
+    /// Keep what the machine writes: with `--update`, the image itself is updated
+    #[arg(long, conflicts_with = "record")]
     persist: bool,
     /// Let the machine reach the network
     #[arg(long)]
@@ -70,6 +71,23 @@ pub(super) struct Args {
 enum How {
     Bios,
     Uefi,
+    /// UEFI with Microsoft's keys
+    SecureBoot,
+}
+
+impl How {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+            Self::SecureBoot => "secure-boot",
+        }
+    }
+
+    /// Whether an image of this plan has a boot loader for it.
+    fn starts(self, plan: &Plan) -> bool {
+        plan.boot.loaders.iter().any(|loader| (self == Self::Bios) == (*loader == Loader::Grub2Bios))
+    }
 }
 
 impl From<How> for Firmware {
@@ -77,6 +95,7 @@ impl From<How> for Firmware {
         match how {
             How::Bios => Self::Bios,
             How::Uefi => Self::Uefi,
+            How::SecureBoot => Self::SecureBoot,
         }
     }
 }
@@ -111,21 +130,23 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
         report.warn("there is no manifest beside the image: the profile's own checks and its packages are not known");
     }
     let machine = plan.map(|plan| &plan.machine);
-    let checks = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
+    let built_in = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
     let own = plan.map_or(&[][..], |plan| &plan.checks);
     let expected = Expected { packages: packages_beside(&options.image) };
     let mut all = Vec::new();
-    let both = [How::Bios, How::Uefi];
-    for how in both.into_iter().filter(|how| args.firmware.is_none_or(|asked| asked == *how)) {
-        let name = if how == How::Bios { "bios" } else { "uefi" };
+    let both = [How::Bios, How::Uefi].into_iter().filter(|how| plan.is_none_or(|plan| how.starts(plan)));
+    for how in args.firmware.map_or_else(|| both.collect(), |how| vec![how]) {
+        let name = how.name();
         report.stage(name);
+        let more = (how == How::SecureBoot).then(Check::secure_boot);
+        let every: Vec<Check> = built_in.iter().cloned().chain(more).collect();
+        let questions = Questions { every: &every, profile: own, expected: &expected };
         let log = options.image.with_extension(format!("{name}.console.log"));
         let options = Options { firmware: how.into(), log: Some(log), ..options.clone() };
         let outcomes = if args.update {
-            let questions = Questions { every: &checks, profile: own, expected: &expected };
             boot::update(&options, questions, change(args), &report)?
         } else {
-            let checks: Vec<Check> = checks.iter().cloned().chain(Check::of_profile(own, "boot")).collect();
+            let checks: Vec<Check> = every.iter().cloned().chain(Check::of_profile(own, "boot")).collect();
             boot::check(&options, &checks, &expected, &report)?
         };
         screen.clear();

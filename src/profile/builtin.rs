@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = files![
     "profiles/distributions/debian-rpm.yaml",
     "profiles/distributions/opensuse-tumbleweed.yaml",
     "profiles/platforms/raspberrypi3.yaml",
+    "profiles/platforms/vm-systemd-boot.yaml",
     "profiles/platforms/vm.yaml",
 ];
 
@@ -45,6 +46,8 @@ const OVERLAYS: &[(&str, &[BuiltInFile])] = &[
         "etc/kernel/postrm.d/zz-rowi" true,
         "usr/lib/rowi/boot-entry" true,
         "usr/lib/rowi/kernel-links" true,
+        "usr/lib/rowi/loader-entries" true,
+        "usr/lib/rowi/newest-kernel" true,
         "usr/lib/snapper/plugins/90-rowi-boot-entry" true,
         "usr/lib/systemd/system/rowi-boot-entry.service" false,
     ),

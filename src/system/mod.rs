@@ -10,12 +10,12 @@
 
 mod accounts;
 mod apply;
+mod boot;
 mod change;
 mod error;
 mod files;
 mod first_boot;
 mod fstab;
-mod grub;
 mod identity;
 mod initrd;
 mod machine;
@@ -42,6 +42,7 @@ use crate::{
     profile::ScriptTime,
     report::Report,
     root::{self, Assembled, Runner},
+    rpm::evr,
     tree::{Content, Kind, Node, RelPath, Time, Tree},
 };
 use change::apply_to_tree;
@@ -103,9 +104,9 @@ pub fn finish(
     initrd::place(&mut tree, plan, &mut initrds)?;
     let changes = last(plan, &tree);
     apply_to_tree(&mut tree, changes, time(plan));
-    let bios = bios.map(|core| grub::bios(&tree, plan, &core)).transpose()?;
+    let bios = bios.map(|core| boot::grub::bios(&tree, plan, &core)).transpose()?;
     let labels = selinux::contexts(plan, &tree)?;
-    let contents = Contents { esp: grub::esp(plan, &tree), bios, labels, tree };
+    let contents = Contents { esp: boot::esp(plan, &tree)?, bios, labels, tree };
     let version = identity::version(plan, &contents.tree);
     Ok(System { contents, version, initrds })
 }
@@ -142,7 +143,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
         update::changes,
         selinux::changes,
         initrd::changes,
-        grub::scripts,
+        boot::configure,
     ];
     let mut changes: Vec<Change> = concerns.iter().flat_map(|concern| concern(plan, tree)).collect();
     changes.extend(network::changes(plan, secrets, tree));
@@ -154,7 +155,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
 
 /// What comes after the last program.
 fn last(plan: &Plan, tree: &Tree) -> Vec<Change> {
-    [fstab::changes, first_boot::changes, grub::changes, selinux::last]
+    [fstab::changes, first_boot::changes, boot::grub::changes, selinux::last]
         .iter()
         .flat_map(|concern| concern(plan, tree))
         .collect()
@@ -222,10 +223,12 @@ fn text(tree: &Tree, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&content(tree, path)?.read().ok()?).into_owned())
 }
 
-/// Versions of the kernels in the tree, sorted.
+/// Versions of the kernels in the tree, the newest last.
 fn kernels(tree: &Tree) -> Vec<String> {
     let folder = at("usr/lib/modules");
     let names =
         tree.children(&folder).filter(|(path, _)| path.join("modules.dep").is_ok_and(|it| tree.get(&it).is_some()));
-    names.map(|(path, _)| String::from_utf8_lossy(path.file_name()).into_owned()).collect()
+    let mut all: Vec<String> = names.map(|(path, _)| String::from_utf8_lossy(path.file_name()).into_owned()).collect();
+    all.sort_by(|left, right| evr::compare(left, right));
+    all
 }

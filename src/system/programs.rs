@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Error, Initrd, grub, initrd, path_of};
+use super::{Error, Initrd, boot::grub, initrd, path_of};
 use crate::{
     plan::{InputScript, Plan},
     profile::{Loader, ScriptTime},

@@ -15,6 +15,8 @@ pub struct Facts {
     pub bios: Option<Bios>,
     /// Files of the first FAT partition by upper-case path without a leading slash.
     pub esp: BTreeMap<String, Vec<u8>>,
+    /// Bytes of that partition.
+    pub esp_size: u64,
     /// UUID of the btrfs file system.
     pub fsid: [u8; 16],
     /// Subvolumes, the top level left out.

@@ -5,6 +5,7 @@ use std::{
     fmt::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process,
     sync::LazyLock,
 };
 
@@ -63,10 +64,16 @@ impl Bench {
 
     /// A command of root's or the user's, each with a home, a time zone and an umask of their own.
     pub(crate) fn command(&self, who: Who, args: &[&str]) -> Command {
+        Command::from_std(self.process(who, args))
+    }
+
+    /// The same, to be talked with while it runs.
+    #[expect(clippy::disallowed_methods, reason = "tests talk with it while it runs")]
+    pub(crate) fn process(&self, who: Who, args: &[&str]) -> process::Command {
         let home = self.home(who);
         let (zone, umask) = if who == Who::Root { ("UTC", "022") } else { ("Pacific/Kiritimati", "077") };
         // Both become the program itself, so that a signal reaches it.
-        let mut command = Command::new(if who == Who::Root { "sh" } else { "setpriv" });
+        let mut command = process::Command::new(if who == Who::Root { "sh" } else { "setpriv" });
         if who == Who::User {
             command.args(["--reuid", USER, "--regid", USER, "--init-groups", "--", "sh"]);
         }
@@ -123,6 +130,14 @@ impl Bench {
         let (table, said) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
         assert!(checked.status.success(), "{table}{said}");
         table.into_owned()
+    }
+
+    /// A raw image's copy, which a test may change, with what is known of it.
+    pub(crate) fn copy(&self, images: &Images, name: &str) -> PathBuf {
+        let disk = self.folder.join(name);
+        run("cp", &["--sparse=always", "--reflink=auto", text(&images.raw), text(&disk)]);
+        fs_err::copy(images.raw.with_extension("manifest.json"), disk.with_extension("manifest.json")).unwrap();
+        disk
     }
 
     /// Boots a raw disk whose machine may have been cut off, and checks it. A line for each check that fails; else whether

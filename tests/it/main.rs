@@ -11,6 +11,7 @@ mod packages;
 mod place;
 mod profile;
 mod sandbox;
+mod secure_boot;
 mod shell;
 mod update;
 mod web;

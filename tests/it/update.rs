@@ -1,13 +1,25 @@
 //! Images are updated and rolled back by their own tools, in the machine; what goes wrong on the way does no harm.
 
+mod console;
 mod replay;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use crate::{
-    image::{BENCH, Bench, Images, KUBIC, run, text},
+    image::{BENCH, Bench, Images, KUBIC, Who, run, text},
     place::is_all,
 };
+use console::Console;
+
+/// What is only tried with everything else.
+fn all() -> Option<&'static Bench> {
+    BENCH.as_ref().filter(|_| is_all())
+}
 
 /// Boots, updates, boots, rolls back and boots again.
 fn updated_and_rolled_back(bench: &Bench, images: &Images, firmware: &str) {
@@ -33,10 +45,7 @@ fn kubic_by_uefi() {
 
 #[test]
 fn microos_and_kubic_by_bios_and_microos_by_uefi() {
-    if !is_all() {
-        return;
-    }
-    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let (Some(bench), Some(kubic)) = (all(), &*KUBIC) else { return };
     updated_and_rolled_back(bench, kubic, "bios");
     let microos = bench.image("microos", "microos", &[]);
     updated_and_rolled_back(bench, &microos, "bios");
@@ -45,14 +54,46 @@ fn microos_and_kubic_by_bios_and_microos_by_uefi() {
 
 #[test]
 fn etc_may_be_a_layer_over_the_snapshots_own_or_a_part_of_it() {
-    if !is_all() {
-        return;
-    }
-    let Some(bench) = &*BENCH else { return };
+    let Some(bench) = all() else { return };
     for etc in ["overlay", "plain"] {
         let images = bench.image("microos", etc, &["--set", &format!("layout.etc={etc}")]);
         updated_and_rolled_back(bench, &images, "uefi");
     }
+}
+
+#[test]
+fn systemd_boot_starts_the_snapshot_that_is_the_default() {
+    let Some(bench) = all() else { return };
+    let images = bench.image("microos", "systemd-boot", &["--platform", "vm-systemd-boot"]);
+    updated_and_rolled_back(bench, &images, "uefi");
+    // The newest snapshot comes first, and the one before it is one further down.
+    older_is_chosen(bench, &images, &[("Debian", "j"), ("", "\r")]);
+}
+
+#[test]
+fn grub_starts_the_snapshot_that_is_chosen() {
+    let Some(bench) = all() else { return };
+    let images = bench.image("microos", "grub", &[]);
+    // Ctrl-N: one down. The menu of snapshots begins with the first.
+    older_is_chosen(bench, &images, &[("Snapshots", "\x0e\r"), ("Snapshot 2", "\r")]);
+}
+
+/// The machine is updated and keeps it; a person who waits for a text in the boot menu and presses keys gets snapshot 1.
+fn older_is_chosen(bench: &Bench, images: &Images, keys: &[(&str, &str)]) {
+    let disk = bench.copy(images, "chosen.raw");
+    let kept = ["boot", "--check", "--update", "--persist", "--firmware", "uefi", text(&disk)];
+    let updated = bench.command(Who::Root, &kept).output().unwrap();
+    assert!(updated.status.success(), "{updated:?}");
+    let mut console = Console::start(bench, &["boot", "--quiet", "--firmware", "uefi", text(&disk)]);
+    for (shown, keys) in keys {
+        console.expect(shown);
+        console.press(keys);
+    }
+    console.expect("login:");
+    console.expect("~#");
+    console.press("findmnt -no FSROOT / | tr / :; rpm -q rowi-check\r");
+    console.expect(":@:.snapshots:1:snapshot");
+    console.expect("rowi-check is not installed");
 }
 
 /// The distribution's other kernel takes the place of the first in a snapshot; what runs says which it is.
@@ -68,13 +109,16 @@ checks:
 
 #[test]
 fn a_kernel_that_an_update_brings_is_booted_and_left() {
-    if !is_all() {
-        return;
+    let Some(bench) = all() else { return };
+    for platform in ["vm", "vm-systemd-boot"] {
+        another_kernel(bench, platform);
     }
-    let Some(bench) = &*BENCH else { return };
-    let images = image_of(bench, "kernels", KERNELS);
+}
+
+fn another_kernel(bench: &Bench, platform: &str) {
+    let images = image_with(bench, "kernels", KERNELS, &["--platform", platform]);
     let offer = bench.folder.join("kernels/offer");
-    fs_err::create_dir(&offer).unwrap();
+    fs_err::create_dir_all(&offer).unwrap();
     let is_kernel = |name: &str| name.starts_with("linux-image-") && !name.contains("cloud");
     let mut names = Vec::new();
     for package in packages(&bench.repository.join("x86_64")).filter(|path| is_kernel(file_name(path))) {
@@ -121,10 +165,7 @@ checks:
 
 #[test]
 fn what_goes_wrong_leaves_the_machine_as_it_is() {
-    if !is_all() {
-        return;
-    }
-    let Some(bench) = &*BENCH else { return };
+    let Some(bench) = all() else { return };
     let repository = bench.folder.join("faults/overlays/repository/srv/repository");
     for (name, script) in [
         ("rowi-one", ""),
@@ -142,10 +183,7 @@ fn what_goes_wrong_leaves_the_machine_as_it_is() {
 /// An update that breaks a unit is left by the machine itself.
 #[test]
 fn a_broken_update_is_left() {
-    if !is_all() {
-        return;
-    }
-    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
+    let (Some(bench), Some(kubic)) = (all(), &*KUBIC) else { return };
     let offer = bench.folder.join("broken-offer");
     let unit = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
     let install = format!(
@@ -159,6 +197,42 @@ fn a_broken_update_is_left() {
     let how = ["--update", "--broken", "--firmware", "uefi", "--offer", text(&offer), "--install", "rowi-broken"];
     let table = bench.boot_check(kubic, &how);
     assert!(table.contains("rollback: the first snapshot is running again"), "{table}");
+}
+
+/// Nobody touches it: the clock passes the time of the update, and the machine starts anew when it is done.
+const CLOCK: &str = r#"
+kind: profile
+name: clock
+extends: [microos]
+overlays: [repository]
+packages: {install: [rowi-clock]}
+update:
+  {method: dup, schedule: "*-*-* 03:30:00", random_delay: 0s, reboot: {method: systemd},
+   repositories: [{alias: own, url: "dir:/srv/repository", verify: checksums}]}
+users: {root: {password: locked}}
+checks:
+  - name: the machine updated itself
+    run: "rpm -q rowi-clock && rpm -q rowi-clock | grep -x rowi-clock-2-1.noarch && ! findmnt -no FSROOT / | grep -x /@/.snapshots/1/snapshot"
+"#;
+
+#[test]
+fn the_timer_updates_the_machine_and_starts_it_anew() {
+    let Some(bench) = all() else { return };
+    let folder = bench.folder.join("clock");
+    for (at, number) in [(folder.join("offer"), 1), (folder.join("overlays/repository/srv/repository"), 2)] {
+        version(&at, "rowi-clock", number, "", "");
+        run("createrepo_c", &["--quiet", text(&at)]);
+    }
+    let address = format!("clock=dir:{}", folder.join("offer").display());
+    let images = image_with(bench, "clock", CLOCK, &["--repo", &address, "--no-signatures"]);
+    let disk = bench.copy(&images, "clock.raw");
+    let mut console = Console::start(bench, &["boot", "--quiet", "--persist", "--firmware", "uefi", text(&disk)]);
+    console.expect("~#");
+    console.press("rpm -q rowi-clock; timedatectl set-ntp false; date -s \"$(date -d tomorrow +%F) 03:29:50\"\r");
+    console.expect("rowi-clock-1-1.noarch");
+    console.ended();
+    let checked = bench.command(Who::Root, &["boot", "--check", "--firmware", "uefi", text(&disk)]).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 /// Holds for the machine as it was, and for the machine as the whole update left it.
@@ -178,19 +252,14 @@ checks:
 #[test]
 fn a_machine_that_loses_its_power_is_the_old_or_the_new() {
     const CUTS_MADE: u64 = 20;
-    if !is_all() {
-        return;
-    }
-    let Some(bench) = &*BENCH else { return };
+    let Some(bench) = all() else { return };
     let images = image_of(bench, "cuts", CUTS);
     let record = bench.folder.join("cuts/writes");
     bench.boot_check(&images, &["--update", "--firmware", "uefi", "--record", text(&record)]);
     let log = replay::Log::open(&record);
     let (mut old, mut new) = (0, 0);
     for cut in 0..CUTS_MADE {
-        let disk = bench.folder.join("cuts/cut.raw");
-        run("cp", &["--sparse=always", "--reflink=auto", text(&images.raw), text(&disk)]);
-        fs_err::copy(images.raw.with_extension("manifest.json"), disk.with_extension("manifest.json")).unwrap();
+        let disk = bench.copy(&images, "cut.raw");
         let told = log.replay(cut, &disk);
         let outcome = bench.checked_after(&disk);
         assert!(outcome.is_ok(), "cut {cut} ({told}): {}", outcome.unwrap_err());
@@ -199,23 +268,43 @@ fn a_machine_that_loses_its_power_is_the_old_or_the_new() {
     assert!(old > 0 && new > 0, "{old} old and {new} new: the cuts are not spread over the update");
 }
 
+/// QEMU is killed while the machine updates itself: the disk keeps what it was given.
+#[test]
+fn a_machine_that_is_killed_is_the_old_or_the_new() {
+    let Some(bench) = all() else { return };
+    let images = image_of(bench, "killed", &CUTS.replace("name: cuts", "name: killed"));
+    for seconds in [20, 27, 34, 41, 48] {
+        let disk = bench.copy(&images, "killed.raw");
+        let args =
+            ["boot", "--check", "--update", "--persist", "--progress", "plain", "--firmware", "uefi", text(&disk)];
+        let mut machine = bench.process(Who::Root, &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(machine.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(said.into_iter().any(|line| line.contains("login prompt after")), "it did not start");
+        std::thread::sleep(Duration::from_secs(seconds));
+        run("pkill", &["-KILL", "-f", &format!("^qemu-system.*{}", text(&disk))]);
+        assert!(!machine.wait().unwrap().success(), "it was killed after {seconds} s and had ended before");
+        let outcome = bench.checked_after(&disk);
+        assert!(outcome.is_ok(), "killed after {seconds} s: {}", outcome.unwrap_err());
+    }
+}
+
 /// The disk is larger than the image when the machine starts for the first time.
 const GROWN: &str = r#"
 kind: profile
 name: grown
 extends: [microos]
 users: {root: {password: locked}}
+update: {repositories: [{alias: fleet, url: "https://mirror.example.org/x", username: me, password: {secret: MIRROR}}]}
 checks:
+  - {name: updates come from the fleet's mirror, run: "zypper lr -u | tee /dev/stderr | grep 'mirror.example.org/x?credentials=fleet' && [ $(zypper -x lr | grep -c '<repo ') = 1 ] && stat -c %a:%U /etc/zypp/credentials.d/fleet | grep 600:root && grep -x password=UTC /etc/zypp/credentials.d/fleet"}
   - {name: the file system has the whole disk, run: "size=$(btrfs filesystem usage -b / | sed -n 's/.*Device size: *//p') && echo $size && [ $size -gt 10500000000 ]"}
 "#;
 
 #[test]
 fn a_disk_that_grew_is_used() {
-    if !is_all() {
-        return;
-    }
-    let Some(bench) = &*BENCH else { return };
-    let images = image_with(bench, "grown", GROWN, &["--set", "disk.size=4G"]);
+    let Some(bench) = all() else { return };
+    // A variable that every command of root's has.
+    let images = image_with(bench, "grown", GROWN, &["--set", "disk.size=4G", "--secret", "MIRROR=env:TZ"]);
     run("qemu-img", &["resize", "-q", text(images.qcow2()), "10G"]);
     let table = bench.boot_check(&images, &["--firmware", "uefi"]);
     assert!(table.contains("the file system has the whole disk"), "{table}");
@@ -236,11 +325,14 @@ fn image_with(bench: &Bench, name: &str, profile: &str, how: &[&str]) -> Images 
 
 /// Builds a package in a folder.
 fn package(folder: &Path, name: &str, sections: &str, files: &str) {
+    version(folder, name, 1, sections, files);
+}
+
+fn version(folder: &Path, name: &str, version: u32, sections: &str, files: &str) {
     let holder = tempfile::tempdir().unwrap();
     let spec = holder.path().join("package.spec");
-    let head =
-        "Version: 1\nRelease: 1\nSummary: For a test\nLicense: MIT\nBuildArch: noarch\n%description\nFor a test.\n";
-    fs_err::write(&spec, format!("Name: {name}\n{head}{sections}%files\n{files}")).unwrap();
+    let head = "Release: 1\nSummary: For a test\nLicense: MIT\nBuildArch: noarch\n%description\nFor a test.\n";
+    fs_err::write(&spec, format!("Name: {name}\nVersion: {version}\n{head}{sections}%files\n{files}")).unwrap();
     let [top, out] =
         [("_topdir", holder.path()), ("_rpmdir", folder)].map(|(name, at)| format!("{name} {}", at.display()));
     run(

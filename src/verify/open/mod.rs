@@ -79,6 +79,7 @@ impl Facts {
             match fat::read(&part) {
                 Ok((files, faults)) => {
                     self.esp = files;
+                    self.esp_size = partition.length;
                     let named = faults.iter().map(|fault| format!("FAT on partition `{}`: {fault}", partition.name));
                     self.table_faults.extend(named);
                 }

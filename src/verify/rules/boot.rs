@@ -1,5 +1,6 @@
-//! What the firmware and GRUB read before there is a kernel.
+//! What the firmware and the boot loader read before there is a kernel.
 
+use super::entries;
 use crate::{
     tree::{Kind, RelPath},
     verify::facts::Facts,
@@ -35,6 +36,7 @@ pub(super) fn boot_files(facts: &Facts) -> Vec<String> {
                 .map(|path| format!("`{menu}` names `{path}`, which does not exist")),
         );
     }
+    faults.extend(entries::files(facts));
     faults
 }
 

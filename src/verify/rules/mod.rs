@@ -1,6 +1,7 @@
 //! The rules, in the order in which a machine meets what they guard.
 
 mod boot;
+mod entries;
 mod identity;
 mod layout;
 mod packages;
@@ -30,6 +31,12 @@ pub const RULES: &[Rule] = &[
         promise: "where there is a BIOS boot partition, the first sector starts what is in it",
         breaks: "BIOS finds nothing to start, or GRUB stops before its menu",
         faults: boot::bios_code,
+    },
+    Rule {
+        name: "esp-room",
+        promise: "an ESP that kernels lie on has room for one more with its initrd",
+        breaks: "the first update that brings a kernel cannot be started",
+        faults: entries::room,
     },
     Rule {
         name: "default-subvolume",

@@ -369,6 +369,32 @@ fn the_boot_loader_starts_the_default() {
 }
 
 #[test]
+fn entries_start_their_snapshot() {
+    let with = |config: &str, options: &str, files: &[(&str, &str)]| {
+        let mut facts = updating(&[], &[]);
+        facts.esp.remove("EFI/ROWI/GRUBENV");
+        facts.esp_size = 2 << 20;
+        let entry = format!("title x\noptions root=UUID=y {options} ro\nlinux /rowi/linux-1\ninitrd /rowi/initrd-1\n");
+        let all = [("LOADER/LOADER.CONF", config), ("LOADER/ENTRIES/ROWI-1.CONF", &entry)];
+        let all = all.iter().chain(files);
+        facts.esp.extend(all.map(|(file, text)| ((*file).to_owned(), text.as_bytes().to_vec())));
+        facts
+    };
+    let (config, options) = ("default rowi-1.conf\n#\n", "rootflags=subvol=@/.snapshots/1/snapshot");
+    let both = [("ROWI/LINUX-1", "kernel"), ("ROWI/INITRD-1", "initrd")];
+    assert_eq!(verify(&with(config, options, &both)), []);
+    breaks(&with("default rowi-2.conf\n", options, &both), "boot-entry", "starts `rowi-2.conf`, which is no entry");
+    breaks(&with(config, "rootflags=subvol=@/.snapshots/2/snapshot", &both), "boot-entry", "starts `/@/.snapshots/2/");
+    breaks(&with(config, "", &both), "boot-entry", "names no snapshot");
+    breaks(&with(config, options, &both[..1]), "boot-files", "`ROWI/INITRD-1`, which the ESP does not have");
+    let other = [("ROWI/LINUX-1", "kernel"), ("ROWI/INITRD-1", "another")];
+    breaks(&with(config, options, &other), "boot-entry", "`ROWI/INITRD-1` is none of the files");
+    let mut small = with(config, options, &both);
+    small.esp_size = 1 << 20;
+    breaks(&small, "esp-room", "the ESP has 1 MiB");
+}
+
+#[test]
 fn etc_is_mounted_by_the_initrd() {
     let line = "/etc /etc none bind,x-initrd.mount 0 0\n";
     breaks(&image(&[("fstab", &FSTAB.replace(line, ""))], &[]), "etc", "no line of /etc/fstab mounts it");

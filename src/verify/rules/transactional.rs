@@ -13,10 +13,11 @@
 //! | 8. snapper's configuration, its timers | `system::snapper`, `system::services` | `snapper`, `units` |
 //! | 9. units on and off | `system::services`, `system::update` | `units` |
 //! | 10. machine-id `uninitialized` | `system::first_boot` | `first-boot`, `machine-identity` |
-//! | boot: no fixed snapshot, and the loader follows the default | `system::grub`, overlay `boot-entries` | `boot-entry`: `the_boot_loader_starts_the_default`; in the machine: `rowi boot --check --update --rollback` |
+//! | boot: no fixed snapshot, and the loader follows the default | `system::boot`, overlay `boot-entries` | `boot-entry`, `boot-files`, `esp-room`: `the_boot_loader_starts_the_default`, `entries_start_their_snapshot`; in the machine: `rowi boot --check --update --rollback` |
 
 use std::io::Read;
 
+use super::entries;
 use crate::{
     tree::{Kind, RelPath},
     verify::facts::Facts,
@@ -204,13 +205,13 @@ pub(super) fn first_boot(facts: &Facts) -> Vec<String> {
     }
 }
 
-/// Where GRUB is told which snapshot it starts, that is the default subvolume.
+/// Where a boot loader is told which snapshot it starts, that is the default subvolume.
 pub(super) fn boot_entry(facts: &Facts) -> Vec<String> {
-    let Some(block) = facts.esp.get("EFI/ROWI/GRUBENV") else { return Vec::new() };
+    let mut faults = entries::default(facts);
+    let Some(block) = facts.esp.get("EFI/ROWI/GRUBENV") else { return faults };
     let text = String::from_utf8_lossy(block);
     let told = text.lines().find_map(|line| line.strip_prefix("rowi_snapshot=")).unwrap_or_default();
     let root = facts.root().map(|root| root.path.to_string()).unwrap_or_default();
-    let mut faults = Vec::new();
     if !root.ends_with(&format!("@/.snapshots/{told}/snapshot")) {
         faults.push(format!("GRUB starts snapshot `{told}`, and the default subvolume is `{root}`"));
     }

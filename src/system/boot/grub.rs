@@ -7,16 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Error, at, content, initrd, kernels, path_of, put_text};
+use super::{Change, Error, arguments, efi, fsid, newest, title};
 use crate::{
     disk::BiosGrub,
-    plan::{Plan, layout, uuid_text},
-    profile::{Arch, Loader},
+    plan::{Plan, layout},
+    profile::Loader,
+    system::{at, content, path_of, put_link, put_text},
     tree::{Content, Kind, Node, Tree},
 };
 
 /// Modules of the BIOS image: the disk, the file system and the way to the menu.
-pub(super) const BIOS_MODULES: [&str; 10] =
+pub(in crate::system) const BIOS_MODULES: [&str; 10] =
     ["biosdisk", "part_gpt", "part_msdos", "btrfs", "zstd", "fat", "search_fs_uuid", "normal", "configfile", "loadenv"];
 /// Where the environment block is, from the ESP's top.
 const ENVIRONMENT: &str = "EFI/rowi/grubenv";
@@ -28,22 +29,18 @@ const KERNEL: &str = "/boot/vmlinuz";
 const INITRD: &str = "/boot/initrd";
 
 /// GRUB's folder in the root.
-pub(super) fn folder(plan: &Plan) -> &str {
+pub(in crate::system) fn folder(plan: &Plan) -> &str {
     path_of(plan, "grub", "/boot/grub2")
 }
 
 /// Where packages put the modules of a platform.
-pub(super) fn platform(plan: &Plan, platform: &str) -> String {
+pub(in crate::system) fn platform(plan: &Plan, platform: &str) -> String {
     format!("{}/{platform}", path_of(plan, "grub-platforms", "/usr/share/grub2"))
 }
 
 /// Those of the modules that the packages have.
-pub(super) fn present<'a>(tree: &Tree, folder: &str, modules: &[&'a str]) -> Vec<&'a str> {
+pub(in crate::system) fn present<'a>(tree: &Tree, folder: &str, modules: &[&'a str]) -> Vec<&'a str> {
     modules.iter().copied().filter(|module| content(tree, &format!("{folder}/{module}.mod")).is_some()).collect()
-}
-
-fn fsid(plan: &Plan) -> String {
-    uuid_text(&layout::fs_uuid(plan))
 }
 
 /// GRUB's folder as it names it: from the top level of the file system, or from the default subvolume.
@@ -52,7 +49,7 @@ fn menu_folder(plan: &Plan) -> String {
 }
 
 /// What the BIOS image does by itself, with the modules that are in it.
-pub(super) fn early(plan: &Plan) -> String {
+pub(in crate::system) fn early(plan: &Plan) -> String {
     format!("search.fs_uuid {} root\nset prefix=($root){}\nnormal\n", fsid(plan), menu_folder(plan))
 }
 
@@ -90,7 +87,7 @@ fn uses_grub(plan: &Plan) -> bool {
 }
 
 /// The menu, and modules where GRUB looks for them.
-pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
+pub(in crate::system) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     if !uses_grub(plan) {
         return Vec::new();
     }
@@ -127,14 +124,7 @@ fn head(plan: &Plan) -> String {
 /// The entry that boots the current snapshot, and one for each snapshot that there is when the menu is shown.
 fn entries(plan: &Plan, tree: &Tree) -> String {
     let (kernel, initrd) = (KERNEL, INITRD);
-    let consoles = plan.boot.consoles.iter().map(|console| format!("console={console}"));
-    let arguments = consoles.chain(plan.boot.arguments.iter().cloned()).collect::<Vec<_>>().join(" ");
-    let name =
-        super::text(tree, "usr/lib/os-release").or_else(|| super::text(tree, "etc/os-release")).and_then(|text| {
-            let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?.trim_matches('"').to_owned();
-            Some(name.replace(['\'', '\\', '\n'], ""))
-        });
-    let name = name.unwrap_or_else(|| plan.profile.clone());
+    let (name, arguments) = (title(plan, tree), arguments(plan));
     let uuid = fsid(plan);
     if plan.traits.default_subvolume_boot {
         return format!(
@@ -167,46 +157,28 @@ fn entries(plan: &Plan, tree: &Tree) -> String {
 
 /// Names without a version that the menu uses, so that a new kernel in a snapshot is that snapshot's.
 fn links(plan: &Plan, tree: &Tree) -> Vec<Change> {
-    let Some(version) = kernels(tree).pop() else { return Vec::new() };
-    let kernel = path_of(plan, "kernel", "/boot/vmlinuz-{version}").replace("{version}", &version);
-    let initrd = initrd::path(plan, &version);
+    let Some((_, kernel, initrd)) = newest(plan, tree) else { return Vec::new() };
     let pairs = [(KERNEL, kernel), (INITRD, initrd)];
     // Relative: GRUB takes an absolute target from the top of the file system, not of the snapshot.
     let change = |(link, target): (&str, String)| {
         let target = target.strip_prefix("/boot/").map_or_else(|| format!("..{target}"), str::to_owned);
-        super::put_link(plan, link, &target)
+        put_link(plan, link, &target)
     };
     pairs.into_iter().map(change).collect()
 }
 
-/// Files of the EFI system partition: shim where the plan wants Secure Boot and the packages have it, GRUB, and what
-/// GRUB reads first, where both a signed one of this distribution's and one without a folder of its own look.
+/// GRUB for UEFI, and what it reads first, where both a signed one of this distribution's and one without a folder of its
+/// own look.
 pub(super) fn esp(plan: &Plan, tree: &Tree) -> BTreeMap<String, Content> {
     let mut files = BTreeMap::new();
-    if layout::esp_serial(plan).is_some() && !plan.traits.default_subvolume_boot {
+    if uses_grub(plan) && layout::esp_serial(plan).is_some() && !plan.traits.default_subvolume_boot {
         files.insert(ENVIRONMENT.to_owned(), environment());
     }
     if !plan.boot.loaders.contains(&Loader::Grub2Efi) {
         return files;
     }
-    let (suffix, upper) = match plan.arch {
-        Arch::X86_64 => ("x64", "X64"),
-        Arch::Aarch64 => ("aa64", "AA64"),
-    };
-    let file = |usage: &str| content(tree, plan.paths.get(usage)?).cloned();
-    let (grub, shim, manager) = (file("grub-efi"), file("shim"), file("mok-manager"));
-    let Some(grub) = grub else { return files };
-    let removable = plan.boot.efi_file.clone().unwrap_or_else(|| format!("EFI/BOOT/BOOT{upper}.EFI"));
-    match shim.filter(|_| plan.boot.secure_boot) {
-        Some(shim) => {
-            files.insert(removable, shim);
-            files.insert(format!("EFI/BOOT/grub{suffix}.efi"), grub);
-            files.extend(manager.map(|manager| (format!("EFI/BOOT/mm{suffix}.efi"), manager)));
-        }
-        None => {
-            files.insert(removable, grub);
-        }
-    }
+    let Some(grub) = plan.paths.get("grub-efi").and_then(|path| content(tree, path)) else { return files };
+    files.extend(efi::place(plan, tree, grub.clone()));
     for folder in ["EFI/BOOT", path_of(plan, "grub-efi-prefix", "EFI/BOOT")] {
         files.insert(format!("{folder}/grub.cfg"), first_config(plan).as_str().into());
     }
@@ -221,7 +193,7 @@ fn environment() -> Content {
 }
 
 /// What the disk's first sectors need: the images of grub-mkimage and of the packages.
-pub(super) fn bios(tree: &Tree, plan: &Plan, core: &str) -> Result<BiosGrub, Error> {
+pub(in crate::system) fn bios(tree: &Tree, plan: &Plan, core: &str) -> Result<BiosGrub, Error> {
     let read = |path: String| {
         let missing = Error::Missing { what: path.clone(), hint: "add role `bootloader.grub2-bios` to the platform's" };
         let content = content(tree, &path).ok_or(missing)?;
