@@ -67,15 +67,15 @@ fn systemd_boot_starts_the_snapshot_that_is_the_default() {
     let images = bench.image("microos", "systemd-boot", &["--platform", "vm-systemd-boot"]);
     updated_and_rolled_back(bench, &images, "uefi");
     // The newest snapshot comes first, and the one before it is one further down.
-    older_is_chosen(bench, &images, &[("Debian", "j"), ("", "\r")]);
+    older_is_chosen(bench, &images, &[("Debian", "j\r")]);
 }
 
 #[test]
 fn grub_starts_the_snapshot_that_is_chosen() {
     let Some(bench) = all() else { return };
     let images = bench.image("microos", "grub", &[]);
-    // Ctrl-N: one down. The menu of snapshots begins with the first.
-    older_is_chosen(bench, &images, &[("Snapshots", "\x0e\r"), ("Snapshot 2", "\r")]);
+    // Ctrl-N: one down. GRUB lists the folder as btrfs keeps it, by its names' hashes: 2 comes before 1.
+    older_is_chosen(bench, &images, &[("Snapshots", "\x0e\r"), ("Snapshot 1", "\x0e\r")]);
 }
 
 /// The machine is updated and keeps it; a person who waits for a text in the boot menu and presses keys gets snapshot 1.
@@ -154,7 +154,7 @@ checks:
   - name: nothing to do is no snapshot
     run: "rowi-update up && snapper --no-dbus --csvout list --columns number,default | diff /run/before -"
   - name: a second update goes on from the first
-    run: "rowi-update pkg install rowi-one && rowi-update --continue pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-one rowi-two && ! rpm -q rowi-one"
+    run: "rowi-update pkg install rowi-one && rowi-update --continue pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-one rowi-two && ! rpm -q rowi-one && [ $(cat /.snapshots/$n/etc.parent) = 1 ]"
   - name: another starts from what runs
     run: "rowi-update pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-two && ! rpm --root /.snapshots/$n/snapshot -q rowi-one"
   - name: a shell changes the snapshot

@@ -44,6 +44,9 @@ impl Console {
                 self.seen += at + text.len();
                 return;
             }
+            if self.child.try_wait().unwrap().is_some() {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
         panic!("the console did not say `{text}`: {}", String::from_utf8_lossy(&self.said.lock().unwrap()));
