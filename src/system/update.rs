@@ -71,7 +71,11 @@ fn transactional_update(plan: &Plan, update: &Update) -> Vec<Change> {
 
 fn fallback(update: &Update) -> String {
     let method = update.method.map_or("dup", |method| method.as_str());
-    let reboot = if update.reboot.method == Some(RebootMethod::Systemd) { "--reboot " } else { "" };
+    let reboot = match update.reboot.method {
+        Some(RebootMethod::Systemd) => "--reboot ",
+        Some(RebootMethod::Kured) => "--kured ",
+        _ => "",
+    };
     format!("[Service]\nExecStart=\nExecStart=/usr/sbin/rowi-update {reboot}{method}\n")
 }
 
@@ -123,6 +127,8 @@ mod tests {
         let off =
             Update { reboot: Reboot { method: Some(RebootMethod::Systemd), ..Reboot::default() }, ..Update::default() };
         assert!(fallback(&off).contains("rowi-update --reboot dup"));
+        let kured = Update { reboot: Reboot { method: Some(RebootMethod::Kured), ..Reboot::default() }, ..off.clone() };
+        assert!(fallback(&kured).contains("rowi-update --kured dup"));
         assert!(
             presets(&off).contains("disable rowi-update.timer\n")
                 && presets(&off).contains("disable rowi-health-check.service\n")

@@ -152,11 +152,11 @@ checks:
   - name: a full disk changes nothing
     run: "fallocate -l 18G /var/tmp/full; dd if=/dev/zero of=/var/tmp/rest bs=1M; ! rowi-update pkg install rowi-large; code=$?; rm -f /var/tmp/full /var/tmp/rest; sync; [ $code = 0 ] && snapper --no-dbus --csvout list --columns number,default | diff /run/before - && rowi-update status | grep 'default: 1,'"
   - name: nothing to do is no snapshot
-    run: "rowi-update up && snapper --no-dbus --csvout list --columns number,default | diff /run/before -"
+    run: "rowi-update --kured up && snapper --no-dbus --csvout list --columns number,default | diff /run/before - && [ ! -e /run/reboot-required ]"
   - name: a second update goes on from the first
     run: "rowi-update pkg install rowi-one && rowi-update --continue pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-one rowi-two && ! rpm -q rowi-one && [ $(cat /.snapshots/$n/etc.parent) = 1 ]"
   - name: another starts from what runs
-    run: "rowi-update pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-two && ! rpm --root /.snapshots/$n/snapshot -q rowi-one"
+    run: "rowi-update --kured pkg install rowi-two && [ -e /run/reboot-required ] && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-two && ! rpm --root /.snapshots/$n/snapshot -q rowi-one"
   - name: a shell changes the snapshot
     run: "rowi-update shell -c 'touch /usr/made-in-a-shell' && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && [ -e /.snapshots/$n/snapshot/usr/made-in-a-shell ] && [ ! -e /usr/made-in-a-shell ]"
   - name: what nobody needs is deleted with its /etc
