@@ -157,10 +157,31 @@ checks:
     run: "rowi-update pkg install rowi-one && rowi-update --continue pkg install rowi-two && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-one rowi-two && ! rpm -q rowi-one && [ $(cat /.snapshots/$n/etc.parent) = 1 ]"
   - name: another starts from what runs
     run: "rowi-update --kured pkg install rowi-two && [ -e /run/reboot-required ] && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && rpm --root /.snapshots/$n/snapshot -q rowi-two && ! rpm --root /.snapshots/$n/snapshot -q rowi-one"
+  - name: update
+    run: "rowi-update pkg install rowi-verb=1 && rowi-update --continue pkg update rowi-verb && SECOND"
+  - name: up
+    run: "rowi-update pkg install rowi-verb=1 && rowi-update --continue up && SECOND"
+  - name: dup
+    run: "rowi-update pkg install rowi-verb=1 && rowi-update --continue dup && SECOND"
+  - name: patch
+    run: "rowi-update pkg install rowi-verb=1 && rowi-update --continue patch && SECOND"
+  - name: remove
+    run: "rowi-update pkg install rowi-verb && SECOND && rowi-update --continue pkg remove rowi-verb && ! ( SECOND )"
   - name: a shell changes the snapshot
     run: "rowi-update shell -c 'touch /usr/made-in-a-shell' && n=$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9) && [ -e /.snapshots/$n/snapshot/usr/made-in-a-shell ] && [ ! -e /usr/made-in-a-shell ]"
   - name: what nobody needs is deleted with its /etc
-    run: "rowi-update rollback 1 && for n in $(snapper --no-dbus --csvout list --columns number | grep -x '[2-9]'); do snapper --no-dbus delete $n || exit 1; done; [ \"$(ls /.snapshots)\" = 1 ]"
+    run: "rowi-update rollback 1 && for n in $(snapper --no-dbus --csvout list --columns number | grep -x '[0-9]*' | grep -vx '[01]'); do snapper --no-dbus delete $n || exit 1; done; [ \"$(ls /.snapshots)\" = 1 ]"
+"#;
+
+/// The package of the next start's snapshot is the second one.
+const SECOND: &str = "rpm --root /.snapshots/$(rowi-update status | grep -o 'default: [0-9]*' | tr -dc 0-9)/snapshot -q rowi-verb | grep -x rowi-verb-2-1.noarch";
+
+/// A notice that names the second one.
+const NOTICE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<updates><update from="rowi" status="stable" type="security" version="1"><id>rowi-1</id><title>A test</title>
+<issued date="2026-01-01 00:00:00"/><description>A test.</description><pkglist><collection>
+<package name="rowi-verb" epoch="0" version="2" release="1" arch="noarch"><filename>rowi-verb-2.rpm</filename></package>
+</collection></pkglist></update></updates>
 "#;
 
 #[test]
@@ -175,9 +196,14 @@ fn what_goes_wrong_leaves_the_machine_as_it_is() {
     ] {
         package(&repository, name, script, "");
     }
+    [1, 2].map(|number| version(&repository, "rowi-verb", number, "", ""));
     run("createrepo_c", &["--quiet", text(&repository)]);
-    let table = bench.boot_check(&image_of(bench, "faults", FAULTS), &["--firmware", "uefi", "--timeout", "3600"]);
-    assert!(table.contains("a full disk changes nothing"), "{table}");
+    let notice = bench.folder.join("updateinfo.xml");
+    fs_err::write(&notice, NOTICE).unwrap();
+    run("modifyrepo_c", &[text(&notice), text(&repository.join("repodata"))]);
+    let images = image_of(bench, "faults", &FAULTS.replace("SECOND", SECOND));
+    let table = bench.boot_check(&images, &["--firmware", "uefi", "--timeout", "3600"]);
+    assert!(table.contains("a full disk changes nothing") && table.contains("patch"), "{table}");
 }
 
 /// An update that breaks a unit is left by the machine itself.
@@ -345,7 +371,7 @@ fn version(folder: &Path, name: &str, version: u32, sections: &str, files: &str)
             "--define",
             &out,
             "--define",
-            "_build_name_fmt %%{NAME}.rpm",
+            "_build_name_fmt %%{NAME}-%%{VERSION}.rpm",
             text(&spec),
         ],
     );
