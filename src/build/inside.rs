@@ -151,10 +151,10 @@ fn fill(job: &Job, server: &mut Server, report: &Report) -> Result<(Assembled, s
     let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
     let system = system::finish(&job.plan, &job.secrets, folders, &assembled, server, report)?;
     let strays = system::strays(&system.contents.tree, &assembled.strays);
-    if job.strict && !strays.0.is_empty() {
-        return Err(system::Strays::from(strays).into());
+    if job.strict && !strays.is_empty() {
+        return Err(system::Strays(strays).into());
     }
-    strays.0.iter().for_each(|line| report.warn(line));
+    strays.into_iter().for_each(|line| report.warn(line));
     Ok((assembled, system))
 }
 

@@ -1,30 +1,18 @@
 //! Which packaged files outside of the snapshot matter: all that tmpfiles.d(5) does not make anew at every start.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use super::{at, text};
 use crate::{
-    report::{Exit, Explain},
+    report::{Diagnostic, Exit, Explain},
     root::Stray,
     tree::{RelPath, Tree},
 };
 
-/// Packages with files that no update changes and no rollback restores.
+/// Packages with files that no update changes and no rollback restores, a sentence each.
 #[derive(Debug, thiserror::Error)]
 #[error("packages have files that no update changes and no rollback restores")]
-pub struct Strays(#[source] Lines);
-
-/// A sentence a package.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines(pub Vec<String>);
-
-impl std::error::Error for Lines {}
-
-impl fmt::Display for Lines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
+pub struct Strays(pub Vec<String>);
 
 impl Explain for Strays {
     fn exit(&self) -> Exit {
@@ -34,16 +22,15 @@ impl Explain for Strays {
     fn hints(&self) -> Vec<String> {
         vec!["`packages: {exclude: [NAME]}` leaves one out; without `--strict` this is a warning".into()]
     }
-}
 
-impl From<Lines> for Strays {
-    fn from(lines: Lines) -> Self {
-        Self(lines)
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        let (message, because) = (self.to_string(), self.0.clone());
+        vec![Diagnostic { message, place: None, because, hints: self.hints() }]
     }
 }
 
 /// A sentence for each package whose files matter.
-pub fn strays(tree: &Tree, found: &[Stray]) -> Lines {
+pub fn strays(tree: &Tree, found: &[Stray]) -> Vec<String> {
     let made = made_at_start(tree);
     let line = |stray: &Stray| {
         let mut left = stray.paths.iter().filter(|path| !made.contains(*path));
@@ -57,7 +44,7 @@ pub fn strays(tree: &Tree, found: &[Stray]) -> Lines {
             stray.package
         ))
     };
-    Lines(found.iter().filter_map(line).collect())
+    found.iter().filter_map(line).collect()
 }
 
 /// Paths of the lines of tmpfiles.d that make a file or a link (tmpfiles.d(5): types `f`, `w`, `C`, `L`).
@@ -91,7 +78,7 @@ mod tests {
             stray("data-1-1.noarch", &["srv/a", "srv/b", "var/lock"]),
             stray("one-1-1.noarch", &["opt/one"]),
         ];
-        let Lines(lines) = strays(&tree.into_iter().collect(), &found);
+        let lines = strays(&tree.into_iter().collect(), &found);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("`data-1-1.noarch`: `/srv/a` and 1 more lie outside"), "{lines:?}");
         assert!(lines[1].starts_with("`one-1-1.noarch`: `/opt/one` lies outside"), "{lines:?}");
