@@ -196,7 +196,7 @@ fn what_goes_wrong_leaves_the_machine_as_it_is() {
     ] {
         package(&repository, name, script, "");
     }
-    [1, 2].map(|number| version(&repository, "rowi-verb", number, "", ""));
+    [1, 2].iter().for_each(|number| version(&repository, "rowi-verb", *number, "", ""));
     run("createrepo_c", &["--quiet", text(&repository)]);
     let notice = bench.folder.join("updateinfo.xml");
     fs_err::write(&notice, NOTICE).unwrap();
