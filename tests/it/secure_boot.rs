@@ -9,7 +9,7 @@ use crate::{
 
 #[test]
 fn firmware_with_microsofts_keys_starts_what_is_signed() {
-    const TOLD: &[u8] = b"Welcome to GRUB!";
+    const TOLD: &[u8] = b"GNU GRUB  version";
     let (Some(bench), Some(kubic), true) = (&*BENCH, &*KUBIC, is_all()) else { return };
     let table = bench.boot_check(kubic, &["--firmware", "secure-boot"]);
     assert!(table.lines().any(|line| line.contains("Secure Boot is on") && line.contains(" ok ")), "{table}");
@@ -21,7 +21,7 @@ fn firmware_with_microsofts_keys_starts_what_is_signed() {
     let bytes = fs_err::read(&part).unwrap();
     let at = bytes.windows(TOLD.len()).position(|it| it == TOLD).expect("GRUB says something");
     let file = fs_err::OpenOptions::new().write(true).open(&disk).unwrap();
-    file.file().write_all_at(b"w", esp.1 * SECTOR + at as u64).unwrap();
+    file.file().write_all_at(b"g", esp.1 * SECTOR + at as u64).unwrap();
     let boot = |firmware| {
         let args = ["boot", "--check", "--firmware", firmware, "--timeout", "300", text(&disk)];
         bench.command(Who::Root, &args).output().unwrap()
