@@ -1,7 +1,7 @@
 //! 6b. The files: a [`Disk`] becomes what people download.
 //!
 //! ```text
-//! Disk ─→ raw (sparse) | qcow2 (zstd clusters) ─→ SHA-256
+//! Disk ─→ raw (sparse) | qcow2 (zstd clusters) | raw in xz or zstd ─→ SHA-256
 //! ```
 //!
 //! Every format is written straight from the extents, on all cores, with the same bytes for any number of them.
@@ -10,6 +10,7 @@ pub mod digest;
 mod qcow2;
 mod raw;
 pub mod source;
+mod stream;
 
 pub use source::Source;
 
@@ -49,17 +50,11 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// Not a format of this version.
-    #[error("format `{}` cannot be written", .0.as_str())]
-    Format(Format),
 }
 
 impl Explain for Error {
     fn exit(&self) -> Exit {
-        match self {
-            Self::Write { .. } => Exit::Host,
-            Self::Format(_) => Exit::Usage,
-        }
+        Exit::Host
     }
 
     fn hints(&self) -> Vec<String> {
@@ -67,7 +62,6 @@ impl Explain for Error {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 vec!["make room, or write to another file system with `--output`".into()]
             }
-            Self::Format(_) => vec!["the formats are raw and qcow2".into()],
             Self::Write { .. } => Vec::new(),
         }
     }
@@ -83,9 +77,6 @@ pub fn write(disk: &Disk, format: Format, path: &Path, report: &Report) -> Resul
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = named_file(folder).map_err(failed)?;
     let file = fs_err::File::from_parts(temporary.as_file().try_clone().map_err(failed)?, path);
-    if matches!(format, Format::RawXz | Format::RawZst) {
-        return Err(Error::Format(format));
-    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     write_to(disk, format, &file, &name, report).map_err(failed)?;
     temporary.persist(path).map_err(|error| failed(error.error))?;
@@ -97,14 +88,13 @@ pub fn write(disk: &Disk, format: Format, path: &Path, report: &Report) -> Resul
 /// Writes `disk` into an empty file that is open already; `name` is what the progress is called.
 ///
 /// # Errors
-/// As [`write()`]; `Unsupported` for a format of another version.
+/// As [`write()`].
 pub fn write_to(disk: &Disk, format: Format, file: &fs_err::File, name: &str, report: &Report) -> io::Result<()> {
     match format {
         Format::Raw => raw::write(disk, file),
         Format::Qcow2 => qcow2::write(disk, file, &progress(disk, name, report)),
-        Format::RawXz | Format::RawZst => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, Error::Format(format).to_string()))
-        }
+        Format::RawXz => stream::xz(disk, file, &progress(disk, name, report)),
+        Format::RawZst => stream::zst(disk, file, &progress(disk, name, report)),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn write(disk: &Disk, file: &File) -> io::Result<()> {
 }
 
 /// Writes the runs of blocks that are not zeros.
-fn write_runs(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_runs(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     let is_zero = |block: &[u8]| block.iter().all(|&byte| byte == 0);
     let mut start = 0;
     while start < bytes.len() {

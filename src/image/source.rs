@@ -2,15 +2,23 @@
 //! offsets are checked before they are used.
 
 use std::{
-    io,
+    io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use fs_err::File;
 
-use super::qcow2::Qcow2;
+use super::{qcow2::Qcow2, raw};
 use crate::report::{Exit, Explain};
+
+/// How xz files begin (xz file format 1.2.1, 2.1.1.1), and zstd frames (RFC 8878, 3.1.1).
+const XZ: &[u8] = b"\xfd7zXZ\0";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+/// Bytes that are unpacked at once.
+const PIECE: usize = 4 << 20;
+/// Largest disk that is unpacked. Ours: a card is 32 GB, and what is larger is a qcow2.
+const MOST: u64 = 64 << 30;
 
 /// An image that is read. Several threads may read at once.
 #[derive(Debug)]
@@ -36,6 +44,14 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Compressed, and damaged.
+    #[error("cannot unpack `{}`", path.display())]
+    Packed {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// Damaged, or of a kind that is not read.
     #[error("cannot read `{}` as qcow2: {fault}", path.display())]
     Format {
@@ -50,16 +66,18 @@ impl Explain for OpenError {
     fn exit(&self) -> Exit {
         match self {
             Self::Read { .. } => Exit::Host,
-            Self::Format { .. } => Exit::Verification,
+            Self::Packed { .. } | Self::Format { .. } => Exit::Verification,
         }
     }
 }
 
 impl Source {
-    /// Opens a raw or qcow2 image, by what its first bytes say.
+    /// Opens a raw or qcow2 image, or a raw one in xz or zstd, by what its first bytes say. What is compressed is unpacked
+    /// into a file without a name, as large as the disk's content.
     ///
     /// # Errors
-    /// The file cannot be read, or is a qcow2 that is damaged, encrypted, backed by another file or newer than we know.
+    /// The file cannot be read, or is a qcow2 that is damaged, encrypted, backed by another file or newer than we know, or
+    /// is compressed and damaged or larger than a disk of ours can be.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
@@ -67,6 +85,20 @@ impl Source {
         let mut first = [0; 4096];
         let count = usize::try_from(length).unwrap_or(usize::MAX).min(first.len());
         file.file().read_exact_at(&mut first[..count], 0).map_err(failed)?;
+        let packed = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                OpenError::Packed { path: path.to_owned(), source: error }
+            }
+            _ => failed(error),
+        };
+        let unpacked = match () {
+            () if first.starts_with(XZ) => unpack(&mut liblzma::read::XzDecoder::new_multi_decoder(&file)),
+            () if first.starts_with(ZSTD) => zstd::Decoder::new(&file).and_then(|mut plain| unpack(&mut plain)),
+            () => Ok(None),
+        };
+        if let Some((file, size)) = unpacked.map_err(packed)? {
+            return Ok(Self { size, kind: Kind::Raw(file) });
+        }
         if !Qcow2::recognises(&first[..count]) {
             return Ok(Self { size: length, kind: Kind::Raw(file) });
         }
@@ -100,6 +132,33 @@ impl Source {
         match &self.kind {
             Kind::Raw(file) => file.file().read_exact_at(buffer, offset),
             Kind::Qcow2(image) => image.read_at(offset, buffer),
+        }
+    }
+}
+
+/// A raw disk that is read from its start, as a sparse file, with its size.
+fn unpack(plain: &mut dyn Read) -> io::Result<Option<(File, u64)>> {
+    // Not in /tmp, which may be memory.
+    let file = File::from_parts(tempfile::tempfile_in("/var/tmp")?, "an unpacked image");
+    let (mut buffer, mut size) = (vec![0; PIECE], 0);
+    loop {
+        let mut count = 0;
+        while count < PIECE {
+            match plain.read(&mut buffer[count..]) {
+                Ok(0) => break,
+                Ok(more) => count += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        raw::write_runs(&file, size, &buffer[..count])?;
+        size += count as u64;
+        if size > MOST {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it holds more than 64 GiB"));
+        }
+        if count < PIECE {
+            file.set_len(size)?;
+            return Ok(Some((file, size)));
         }
     }
 }
