@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    Check, Error, Expected, Options, Outcome, QEMU,
-    channel::{self, End},
+    Check, Error, Expected, Options, Outcome,
+    channel::{self, Brought, End},
     checks::{self, Answers},
-    firmware, kvm, machine,
+    machine,
 };
 use crate::{exec, report::Report};
 
@@ -53,20 +53,19 @@ impl Boot<'_> {
             fs_err::write(record, "").map_err(failed("record the machine's writes"))?;
         }
         let brought = match self.end {
-            End::Itself => Ok(Vec::new()),
-            end => channel::credentials(self.checks, end, folder.path()),
+            End::Itself => Brought::default(),
+            end => channel::checks(self.options.board, self.checks, end),
         };
         let parts = machine::Parts {
-            accelerator: kvm::accelerator(report),
-            firmware: firmware::prepare(self.options.firmware, folder.path())?,
-            port: None,
             offer: self.offer.map(Path::to_owned),
             record: self.record.map(Path::to_owned),
             answers: Some(answers.clone()),
-            credentials: brought.map_err(failed("write the checks"))?,
+            ..machine::Parts::new(self.options, &brought, folder.path(), report)?
         };
+        // A console that answers come by is the answers' file.
+        let answers = if self.options.board.has_virtio() { answers } else { log.clone() };
         let options = Options { log: Some(log.clone()), ..self.options.clone() };
-        let mut machine = exec::start(&QEMU, &machine::arguments(&options, &parts))?;
+        let mut machine = exec::start(options.board.qemu(), &machine::arguments(&options, &parts))?;
         let begun = Instant::now();
         let (mut login, mut found) = (None, None);
         loop {

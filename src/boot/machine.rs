@@ -1,14 +1,23 @@
 //! QEMU's command line, as a function of what was decided.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Firmware, Options, firmware::Flash};
+use super::{
+    Board, Error, Firmware, Options,
+    card::{self, Card},
+    channel::Brought,
+    firmware::{self, Flash},
+    kvm,
+};
+use crate::report::Report;
 
 /// What was decided about a run.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) accelerator: [&'static str; 2],
     pub(super) firmware: Option<Flash>,
+    /// Of a Raspberry Pi.
+    pub(super) card: Option<Card>,
     /// A port of this host's that leads to sshd.
     pub(super) port: Option<u16>,
     /// A second disk, raw, that the machine may only read.
@@ -21,24 +30,55 @@ pub(super) struct Parts {
     pub(super) credentials: Vec<String>,
 }
 
+impl Parts {
+    /// What every run needs.
+    pub(super) fn new(options: &Options, brought: &Brought, folder: &Path, report: &Report) -> Result<Self, Error> {
+        let failed = |source| Error::Io { what: "write a credential", source };
+        let is_pi = options.board == Board::RaspberryPi3;
+        let card = is_pi.then(|| card::make(options, brought, folder, report)).transpose()?;
+        let credentials = if is_pi { Vec::new() } else { brought.smbios(folder).map_err(failed)? };
+        Ok(Self {
+            accelerator: kvm::accelerator(options.board, report),
+            firmware: firmware::prepare(options, folder)?,
+            card,
+            port: None,
+            offer: None,
+            record: None,
+            answers: None,
+            credentials,
+        })
+    }
+}
+
 /// A value within a comma-separated option (QEMU's manual: commas are doubled).
-fn quoted(path: &std::path::Path) -> String {
+fn quoted(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-/// The arguments of a machine: q35, one disk on a throw-away layer, no host folder, no network unless asked for.
+/// The arguments of a machine: one disk on a throw-away layer, no host folder, no network unless asked for.
 pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
     let [accelerator, cpu] = parts.accelerator;
-    // With Secure Boot only the firmware itself may write its variables, from system management mode.
     let is_secure = options.firmware == Firmware::SecureBoot;
-    let machine = if is_secure { "q35,smm=on" } else { "q35" };
+    let board = options.board;
     let mut args: Vec<String> =
-        ["-machine", machine, "-accel", accelerator, "-cpu", cpu, "-smp", "2"].map(Into::into).into();
+        ["-machine", board.machine(options.firmware), "-accel", accelerator, "-cpu", cpu].map(Into::into).into();
+    args.extend(["-smp".into(), board.processors().to_string()]);
     if is_secure {
         args.extend(["-global", "driver=cfi.pflash01,property=secure,value=on"].map(Into::into));
     }
-    args.extend(["-m".into(), (options.memory.get() >> 20).to_string(), "-display".into(), "none".into()]);
-    args.extend(["-no-reboot", "-nodefaults", "-sandbox", "on", "-device", "virtio-rng-pci"].map(Into::into));
+    args.extend([
+        "-m".into(),
+        (board.memory(options.memory).get() >> 20).to_string(),
+        "-display".into(),
+        "none".into(),
+    ]);
+    args.extend(["-no-reboot", "-nodefaults", "-sandbox", "on"].map(Into::into));
+    if let Some(card) = &parts.card {
+        args.extend(board_files(card));
+        args.extend(serial(options));
+        return args;
+    }
+    args.extend(["-device", "virtio-rng-pci"].map(Into::into));
     if let Some(flash) = &parts.firmware {
         args.push("-drive".into());
         args.push(format!("if=pflash,unit=0,format=raw,readonly=on,file={}", quoted(&flash.code)));
@@ -55,8 +95,7 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
     }
     args.push("-nic".into());
     args.push(network(options, parts));
-    args.push("-serial".into());
-    args.push(options.log.as_ref().map_or_else(|| "mon:stdio".into(), |log| format!("file:{}", quoted(log))));
+    args.extend(serial(options));
     if let Some(answers) = &parts.answers {
         args.extend(["-device".into(), "virtio-serial-pci".into(), "-chardev".into()]);
         args.push(format!("file,id=answers,path={}", quoted(answers)));
@@ -66,6 +105,19 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
         args.extend(["-smbios".into(), credential.clone()]);
     }
     args
+}
+
+/// What a Raspberry Pi starts, and its card. Its console is the second of its serial lines.
+fn board_files(card: &Card) -> Vec<String> {
+    let Card { disk, kernel, device_tree } = card;
+    let disk = format!("file={},format=qcow2,if=sd", quoted(disk));
+    let paths = ["-kernel".into(), kernel.display().to_string(), "-dtb".into(), device_tree.display().to_string()];
+    paths.into_iter().chain(["-drive".into(), disk, "-serial".into(), "null".into()]).collect()
+}
+
+/// The console: in a file, or on the terminal.
+fn serial(options: &Options) -> [String; 2] {
+    ["-serial".into(), options.log.as_ref().map_or_else(|| "mon:stdio".into(), |log| format!("file:{}", quoted(log)))]
 }
 
 /// The image's disk.
@@ -98,12 +150,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{boot::Firmware, units::Bytes};
+    use crate::{
+        boot::{Board, Firmware},
+        units::Bytes,
+    };
 
     #[test]
     fn the_command_line_follows_the_options() {
         let options = Options {
             image: "/a,b.qcow2".into(),
+            board: Board::Q35,
             firmware: Firmware::Uefi,
             memory: Bytes::from_gib(2),
             persist: false,
@@ -115,6 +171,7 @@ mod tests {
         };
         let parts = Parts {
             accelerator: ["tcg,thread=multi", "Nehalem"],
+            card: None,
             firmware: Some(Flash { code: "/c".into(), variables: "/v".into() }),
             port: None,
             offer: None,

@@ -23,7 +23,7 @@ use crate::{
     report::Report,
 };
 
-const QEMU_IMG: Tool = Tool { program: "qemu-img", debian: "qemu-utils", opensuse: "qemu-img" };
+pub(super) const QEMU_IMG: Tool = Tool { program: "qemu-img", debian: "qemu-utils", opensuse: "qemu-img" };
 
 /// What is asked of the machine in all three boots, beside what the update itself shows.
 #[derive(Clone, Copy, Debug)]

@@ -16,6 +16,7 @@ use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, When};
 use crate::{
     cache::is_full,
     disk, image,
+    profile::Format,
     report::{Diagnostic, Event, Exit, Explain, Report},
     root::{self, Assembled},
     rpm::signature::Keyring,
@@ -120,6 +121,7 @@ fn build(inside: Inside) -> Result<Made, Failure> {
         fs_err::create_dir(folder).map_err(host("make the root's folder"))?;
     }
     limit_processors(job.jobs).map_err(host("choose processors"))?;
+    root::lua::set_machine(job.plan.arch.as_str());
     // Before there is a second thread.
     let terminal = job.shell.as_ref().and_then(|_| kept.next());
     let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal)
@@ -142,7 +144,9 @@ fn build(inside: Inside) -> Result<Made, Failure> {
         let file = fs_err::File::from_parts(file.into(), format.as_str());
         image::write_to(&disk, *format, &file, format.as_str(), &report).map_err(host("write the image"))?;
     }
-    Ok(Made { initrds, ..made(&assembled, system.version) })
+    let is_flashed = plan.outputs.iter().any(|format| matches!(format, Format::RawXz | Format::RawZst));
+    let block_map = is_flashed.then(|| image::block_map(&disk)).transpose().map_err(host("read the disk"))?;
+    Ok(Made { initrds, block_map, ..made(&assembled, system.version) })
 }
 
 /// The whole root: packages, then the system.
@@ -240,6 +244,7 @@ fn made(assembled: &Assembled, version: String) -> Made {
         failures: failures.into_iter().map(shown).collect(),
         files: assembled.files,
         initrds: Vec::new(),
+        block_map: None,
     }
 }
 

@@ -85,4 +85,6 @@ pub(super) struct Made {
     pub(super) files: u64,
     /// The initrds in the file that was handed in, in their order: name and length in bytes.
     pub(super) initrds: Vec<(String, u64)>,
+    /// The map of the disk's blocks, where a result is for a flashing program.
+    pub(super) block_map: Option<String>,
 }

@@ -13,7 +13,7 @@ use super::{
     inside::{ROOT, SHELL},
     outside,
 };
-use crate::{report::Report, sandbox};
+use crate::{profile::Arch, report::Report, sandbox};
 
 /// A terminal for a shell in a root.
 #[derive(Clone, Debug)]
@@ -30,7 +30,11 @@ pub struct Terminal {
 /// There is none, or the sandbox cannot be had.
 pub fn shell(folder: &Path, terminal: &Terminal, report: &Report) -> Result<(), Error> {
     let handle = open(folder)?;
-    let means = outside::means(report)?;
+    let mut means = outside::means(report)?;
+    // Of which architecture the tree is, only the inner half can see.
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        means = sandbox::emulate(means.clone(), arch).unwrap_or(means);
+    }
     let args = [SHELL, &terminal.term];
     outside::talk(&means, handle.as_fd(), &args, &[terminal.descriptor.as_fd()], report).map(drop)
 }

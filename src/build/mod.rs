@@ -30,6 +30,7 @@ use crate::{
     profile::{self, Loaded},
     repo,
     report::Report,
+    sandbox,
     units::Epoch,
     verify,
 };
@@ -116,7 +117,7 @@ pub fn shell(options: &Options, report: &Report) -> Result<(), Error> {
 fn prepare(options: &Options, when: job::When, report: &Report) -> Result<outside::Ready, Error> {
     let (mut loaded, secrets) = load(options, report)?;
     secrets::check(&mut loaded.profile, &secrets)?;
-    let means = outside::means(report)?;
+    let means = sandbox::emulate(outside::means(report)?, loaded.profile.arch)?;
     let cache = open_cache(options)?;
     let Packages { list, epoch, files, keys } = choose::fetched(&loaded, options, &cache, report)?;
     let work = outside::Work::make(options, &cache, &means)?;

@@ -117,6 +117,7 @@ impl Files {
         }
         let mut beside = vec![(format!("{base}.packages"), made.packages.join("\n") + "\n")];
         beside.push((format!("{base}.manifest.json"), manifest(plan, &made, &files)));
+        beside.extend(made.block_map.map(|map| (format!("{base}.bmap"), map)));
         let mut sums = String::new();
         for result in &files {
             sums += &format!("{}  {}\n", result.sha256, name(&result.path));

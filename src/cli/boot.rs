@@ -8,9 +8,10 @@ use std::{
 
 use super::{Failure, Outcome, Screen, out};
 use crate::{
-    boot::{self, Change, Check, Expected, Firmware, Left, Options, Questions},
+    boot::{self, Board, Change, Check, Expected, Firmware, Left, Options, Questions},
+    image,
     plan::Plan,
-    profile::Loader,
+    profile::{Format, Loader},
     report::Exit,
     units::Bytes,
 };
@@ -21,7 +22,7 @@ const MEMORY: Bytes = Bytes::from_gib(2);
 /// Run an image in QEMU on a throw-away layer, or check it from inside
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A raw or qcow2 image; otherwise the newest in `./out`
+    /// A raw or qcow2 image, or a raw one in xz or zstd; otherwise the newest in `./out`
     image: Option<PathBuf>,
     /// Start it by UEFI or by BIOS; `--check` without it does both, as far as the image has boot loaders for them
     #[arg(long, value_enum, value_name = "HOW")]
@@ -103,9 +104,19 @@ impl From<How> for Firmware {
 pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
     let image = args.image.clone().map_or_else(|| newest(Path::new("out")), Ok)?;
     let plan = plan_beside(&image);
+    // Not in /tmp, which may be memory.
+    let folder =
+        tempfile::tempdir_in("/var/tmp").map_err(|error| Failure::host("cannot make a folder").because(error))?;
+    let unpacked = image::source::unpacked(&image, folder.path())?;
+    if args.persist && unpacked.is_some() {
+        return Err(Failure::usage("a compressed image cannot keep what a machine writes").hint("unpack it first"));
+    }
     let memory = plan.as_ref().and_then(|plan| plan.emulate.memory).unwrap_or(MEMORY);
+    let board = plan.as_ref().map_or_else(|| by_name(&image), Board::of);
+    fits(args, board)?;
     let options = Options {
-        image,
+        image: unpacked.unwrap_or_else(|| image.clone()),
+        board,
         firmware: args.firmware.map_or(Firmware::Uefi, Into::into),
         memory,
         persist: args.persist,
@@ -116,7 +127,7 @@ pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
         log: None,
     };
     if args.check {
-        return check(args, &options, plan.as_ref(), screen);
+        return check(args, &image, &options, plan.as_ref(), screen);
     }
     let ssh_key = if args.no_login { None } else { public_key(args.ssh_key.as_deref())? };
     boot::run(&Options { ssh_key, ..options }, &screen.report())?;
@@ -124,7 +135,7 @@ pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
 }
 
 /// One boot a firmware, one table each; the reports hold all of them.
-fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -> Outcome {
+fn check(args: &Args, image: &Path, options: &Options, plan: Option<&Plan>, screen: &Screen) -> Outcome {
     let report = screen.report();
     if plan.is_none() {
         report.warn("there is no manifest beside the image: the profile's own checks and its packages are not known");
@@ -132,7 +143,7 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
     let machine = plan.map(|plan| &plan.machine);
     let built_in = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
     let own = plan.map_or(&[][..], |plan| &plan.checks);
-    let expected = Expected { packages: packages_beside(&options.image) };
+    let expected = Expected { packages: packages_beside(image) };
     let mut all = Vec::new();
     let both = [How::Bios, How::Uefi].into_iter().filter(|how| plan.is_none_or(|plan| how.starts(plan)));
     for how in args.firmware.map_or_else(|| both.collect(), |how| vec![how]) {
@@ -141,7 +152,7 @@ fn check(args: &Args, options: &Options, plan: Option<&Plan>, screen: &Screen) -
         let more = (how == How::SecureBoot).then(Check::secure_boot);
         let every: Vec<Check> = built_in.iter().cloned().chain(more).collect();
         let questions = Questions { every: &every, profile: own, expected: &expected };
-        let log = options.image.with_extension(format!("{name}.console.log"));
+        let log = beside(image, &format!("{name}.console.log"));
         let options = Options { firmware: how.into(), log: Some(log), ..options.clone() };
         let outcomes = if args.update {
             boot::update(&options, questions, change(args), &report)?
@@ -185,12 +196,12 @@ fn write_report(wanted: &str, outcomes: &[boot::Outcome]) -> Result<(), Failure>
 /// The plan in the manifest beside an image, if there is one of this version.
 fn plan_beside(image: &Path) -> Option<Plan> {
     let manifest: serde_json::Value =
-        serde_json::from_slice(&fs_err::read(image.with_extension("manifest.json")).ok()?).ok()?;
+        serde_json::from_slice(&fs_err::read(beside(image, "manifest.json")).ok()?).ok()?;
     serde_json::from_value(manifest.get("plan")?.clone()).ok()
 }
 
 fn packages_beside(image: &Path) -> Option<Vec<String>> {
-    let text = fs_err::read_to_string(image.with_extension("packages")).ok()?;
+    let text = fs_err::read_to_string(beside(image, "packages")).ok()?;
     Some(text.lines().map(str::to_owned).collect())
 }
 
@@ -215,6 +226,43 @@ fn newest(folder: &Path) -> Result<PathBuf, Failure> {
     newest.ok_or_else(|| none().hint("name one, or make one: rowi build --profile kubic"))
 }
 
+/// What an image without a manifest is for: results have their architecture in their names.
+fn by_name(image: &Path) -> Board {
+    let name = image.file_name().unwrap_or_default().to_string_lossy();
+    if name.contains(".aarch64-") { Board::Virt } else { Board::Q35 }
+}
+
+/// Whether a board can do what is asked.
+fn fits(args: &Args, board: Board) -> Result<(), Failure> {
+    if board != Board::Q35 && args.firmware.is_some_and(|how| how != How::Uefi) {
+        return Err(Failure::usage("machines of aarch64 are started by `--firmware uefi` alone"));
+    }
+    if board == Board::RaspberryPi3 && (args.update || args.persist) {
+        let hint = "the same profile is updated on QEMU's own machine: `rowi build --platform vm --arch aarch64`";
+        return Err(
+            Failure::usage("a Raspberry Pi is emulated without a second disk, and with a card of its own").hint(hint)
+        );
+    }
+    Ok(())
+}
+
+/// Endings of results, as they are in names.
+const ENDINGS: [Format; 4] = [Format::RawXz, Format::RawZst, Format::Raw, Format::Qcow2];
+
+/// An image's name without its ending, if it is one.
+fn base(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending.as_str())?.strip_suffix('.'))
+}
+
 fn is_image(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "raw" || ending == "qcow2")
+    base(path).is_some()
+}
+
+/// Another file of the same build.
+fn beside(image: &Path, ending: &str) -> PathBuf {
+    match base(image) {
+        Some(base) => image.with_file_name(format!("{base}.{ending}")),
+        None => image.with_extension(ending),
+    }
 }

@@ -1,6 +1,6 @@
 //! `build`: the stages are `crate::build`'s; here are the lines at the end.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use super::{Global, Outcome, Screen, options::BuildArgs, out, terminal::Terminal};
 use crate::build::{self, Built, ResultFile};
@@ -47,6 +47,15 @@ fn lines(built: &Built) -> Vec<String> {
     if !built.allowed_failures.is_empty() {
         lines.push(format!("{} scriptlets failed as the distribution says they may", built.allowed_failures.len()));
     }
+    if let Some(card) = built.files.iter().find_map(|file| flashed(&file.path)) {
+        lines.push(format!("write it to a card: sudo bmaptool copy {card} /dev/DEVICE, or with any flashing program"));
+    }
     lines.push(format!("{} packages · boot it: rowi boot · check it: rowi boot --check", built.packages));
     lines
+}
+
+/// The path of a result that is for a card.
+fn flashed(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    (name.ends_with(".raw.xz") || name.ends_with(".raw.zst")).then(|| name.to_owned())
 }

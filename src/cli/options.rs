@@ -115,6 +115,12 @@ enum ArchArg {
 enum FormatArg {
     Raw,
     Qcow2,
+    /// For flashing programs, with a block map beside it
+    #[value(name = "raw.xz")]
+    RawXz,
+    /// The same, faster, for programs that read zstd
+    #[value(name = "raw.zst")]
+    RawZst,
 }
 
 impl FormatArg {
@@ -122,6 +128,8 @@ impl FormatArg {
         match self {
             Self::Raw => Format::Raw,
             Self::Qcow2 => Format::Qcow2,
+            Self::RawXz => Format::RawXz,
+            Self::RawZst => Format::RawZst,
         }
     }
 }

@@ -35,7 +35,9 @@ pub fn lay_out(contents: &Contents, plan: &Plan, work: &Path, report: &Report) -
     extents.append(&mut parts.extents);
     extents.sort_by_key(|extent| extent.offset);
     debug_assert!(extents.windows(2).all(|pair| pair[0].end() <= pair[1].offset));
-    Ok(Disk { size, extents })
+    let root = placed.iter().find(|placed| placed.partition.kind == PartitionKind::Root);
+    let gaps = root.map(|placed| placed.offset..placed.offset + placed.length);
+    Ok(Disk { size, extents, gaps })
 }
 
 /// The btrfs file system, if a partition is for it.
@@ -88,7 +90,8 @@ impl Parts<'_> {
         let embedded = bios::embed(grub, placed.offset, placed.length)?;
         self.code = Some(embedded.code);
         let size = embedded.core.len() as u64;
-        Ok(Some(Disk { size, extents: vec![Extent { offset: 0, content: embedded.core.into() }] }))
+        let extents = vec![Extent { offset: 0, content: embedded.core.into() }];
+        Ok(Some(Disk { size, extents, gaps: None }))
     }
 
     fn fat(&self, placed: &Placed<'_>) -> Result<Option<Disk>, Error> {

@@ -11,7 +11,7 @@
 mod bios;
 pub mod btrfs;
 mod error;
-mod fat;
+pub mod fat;
 mod gpt;
 mod labels;
 mod lay_out;
@@ -81,6 +81,8 @@ pub struct Disk {
     pub size: u64,
     /// Everything that is not zeros.
     pub extents: Vec<Extent>,
+    /// Where gaps between extents may hold anything instead of zeros: a file system that knows what it has written.
+    pub gaps: Option<std::ops::Range<u64>>,
 }
 
 /// A disk that is one FAT file system with these files, without a partition table.

@@ -105,6 +105,7 @@ mod tests {
                 Extent { offset: 7, content: stored },
                 Extent { offset: 30, content: "z".into() },
             ],
+            gaps: None,
         };
         let mut all = [1; 40];
         disk.reader().read_at(0, &mut all).unwrap();

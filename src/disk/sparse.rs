@@ -44,7 +44,7 @@ impl Sparse {
         }
         let extents =
             runs.into_iter().map(|(offset, bytes)| Extent { offset, content: Content::from(bytes) }).collect();
-        Disk { size: self.size, extents }
+        Disk { size: self.size, extents, gaps: None }
     }
 
     /// The part of the next `length` bytes that lies in one page: its number, where in it, how long.

@@ -1,17 +1,19 @@
 //! 6b. The files: a [`Disk`] becomes what people download.
 //!
 //! ```text
-//! Disk ─→ raw (sparse) | qcow2 (zstd clusters) | raw in xz or zstd ─→ SHA-256
+//! Disk ─→ raw (sparse) | qcow2 (zstd clusters) | raw in xz or zstd, with a block map ─→ SHA-256
 //! ```
 //!
 //! Every format is written straight from the extents, on all cores, with the same bytes for any number of them.
 
+mod block_map;
 pub mod digest;
 mod qcow2;
 mod raw;
 pub mod source;
 mod stream;
 
+pub use block_map::block_map;
 pub use source::Source;
 
 use std::{

@@ -85,19 +85,12 @@ impl Source {
         let mut first = [0; 4096];
         let count = usize::try_from(length).unwrap_or(usize::MAX).min(first.len());
         file.file().read_exact_at(&mut first[..count], 0).map_err(failed)?;
-        let packed = |error: io::Error| match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                OpenError::Packed { path: path.to_owned(), source: error }
-            }
-            _ => failed(error),
-        };
-        let unpacked = match () {
-            () if first.starts_with(XZ) => unpack(&mut liblzma::read::XzDecoder::new_multi_decoder(&file)),
-            () if first.starts_with(ZSTD) => zstd::Decoder::new(&file).and_then(|mut plain| unpack(&mut plain)),
-            () => Ok(None),
-        };
-        if let Some((file, size)) = unpacked.map_err(packed)? {
-            return Ok(Self { size, kind: Kind::Raw(file) });
+        if is_packed(&first) {
+            // Not in /tmp, which may be memory.
+            let to = tempfile::tempfile_in("/var/tmp").map_err(failed)?;
+            let to = File::from_parts(to, "an unpacked image");
+            let size = unpack(path, &file, &first, &to)?;
+            return Ok(Self { size, kind: Kind::Raw(to) });
         }
         if !Qcow2::recognises(&first[..count]) {
             return Ok(Self { size: length, kind: Kind::Raw(file) });
@@ -136,10 +129,45 @@ impl Source {
     }
 }
 
-/// A raw disk that is read from its start, as a sparse file, with its size.
-fn unpack(plain: &mut dyn Read) -> io::Result<Option<(File, u64)>> {
-    // Not in /tmp, which may be memory.
-    let file = File::from_parts(tempfile::tempfile_in("/var/tmp")?, "an unpacked image");
+/// The disk of a compressed image as a sparse raw file in `folder`; nothing where it is not compressed.
+///
+/// # Errors
+/// As [`Source::open`].
+pub fn unpacked(path: &Path, folder: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let failed = |source| OpenError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut first = [0; 16];
+    let count = file.file().read_at(&mut first, 0).map_err(failed)?;
+    if !is_packed(&first[..count]) {
+        return Ok(None);
+    }
+    let name = folder.join("image.raw");
+    let to = File::create(&name).map_err(failed)?;
+    unpack(path, &file, &first, &to)?;
+    Ok(Some(name))
+}
+
+fn is_packed(first: &[u8]) -> bool {
+    first.starts_with(XZ) || first.starts_with(ZSTD)
+}
+
+/// Unpacks into a file, sparse, and says how long the disk is.
+fn unpack(path: &Path, file: &File, first: &[u8], to: &File) -> Result<u64, OpenError> {
+    let done = if first.starts_with(XZ) {
+        copy(&mut liblzma::read::XzDecoder::new_multi_decoder(file), to)
+    } else {
+        zstd::Decoder::new(file).and_then(|mut plain| copy(&mut plain, to))
+    };
+    done.map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            OpenError::Packed { path: path.to_owned(), source }
+        }
+        _ => OpenError::Read { path: path.to_owned(), source },
+    })
+}
+
+/// Reads a disk from its start; its size.
+fn copy(plain: &mut dyn Read, file: &File) -> io::Result<u64> {
     let (mut buffer, mut size) = (vec![0; PIECE], 0);
     loop {
         let mut count = 0;
@@ -151,14 +179,14 @@ fn unpack(plain: &mut dyn Read) -> io::Result<Option<(File, u64)>> {
                 Err(error) => return Err(error),
             }
         }
-        raw::write_runs(&file, size, &buffer[..count])?;
+        raw::write_runs(file, size, &buffer[..count])?;
         size += count as u64;
         if size > MOST {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it holds more than 64 GiB"));
         }
         if count < PIECE {
             file.set_len(size)?;
-            return Ok(Some((file, size)));
+            return Ok(size);
         }
     }
 }

@@ -90,7 +90,7 @@ mod tests {
             (0..300_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let extents = [(4096, 5000), (BLOCK - 100, bytes.len())];
         let extents = extents.map(|(offset, length)| Extent { offset, content: bytes[..length].to_vec().into() });
-        Disk { size: 2 * BLOCK + 12_288, extents: extents.into() }
+        Disk { size: 2 * BLOCK + 12_288, extents: extents.into(), gaps: None }
     }
 
     fn written(

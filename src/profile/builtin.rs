@@ -56,6 +56,13 @@ const OVERLAYS: &[(&str, &[BuiltInFile])] = &[
         "usr/lib/systemd/system/rowi-grow.service" false,
     ),
     overlay!("kubic": "etc/profile.d/kubic.sh" false),
+    overlay!("raspberrypi3":
+        "usr/lib/modprobe.d/50-raspberrypi3.conf" false,
+        "usr/lib/rowi/clock" true,
+        "usr/lib/sysctl.d/50-raspberrypi3.conf" false,
+        "usr/lib/systemd/system/rowi-clock.service" false,
+        "usr/share/rowi/raspberrypi3/config.txt" false,
+    ),
     overlay!("transactional-fallback":
         "usr/lib/dracut/modules.d/50rowi-etc/module-setup.sh" true,
         "usr/lib/dracut/modules.d/50rowi-etc/rowi-etc.sh" true,

@@ -46,7 +46,7 @@ pub struct Profile {
     /// How `rowi boot` emulates the machine.
     pub emulate: Emulate,
     /// Settings that are checked and kept for other commands or a later version, by key: `image.name`, `preload`,
-    /// `registries.mirrors`, the platform's `firmware`, …; secrets as `secret:NAME`.
+    /// `registries.mirrors`, …; secrets as `secret:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub carried: BTreeMap<String, serde_json::Value>,
     /// Settings left out since the distribution lacks their role, and other things worth a line in the summary.
@@ -352,6 +352,18 @@ pub struct Boot {
     pub arguments: Vec<String>,
     /// Drivers that the initrd must have.
     pub initrd_drivers: Vec<String>,
+    /// What the board's own firmware reads from the first partition.
+    #[serde(default)]
+    pub firmware: Firmware,
+}
+
+/// Files that a board's own firmware reads from the first partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firmware {
+    /// Names that must be there, `*` for any characters.
+    pub require: Vec<String>,
+    /// Name → text, for files that no package brings.
+    pub write: BTreeMap<String, String>,
 }
 
 /// A boot loader.

@@ -262,7 +262,7 @@ pub(super) const DISTRIBUTION: Shape = Record(fields! {
     })])), "Role → packages, or `{absent: reason}`";
     "overlays": TEXTS, "Folders laid over the root of every image, before the profile's";
     "boot_files": Map(&List(&Record(fields! {
-        "from": Absolute, "A folder or file of the root";
+        "from": Absolute, "A folder or file of the root; `{version}` is the newest kernel's";
         "to": Text, "A folder of the first partition";
     }), "from")), "Platform → installed files that its firmware partition gets";
 });

@@ -22,6 +22,13 @@ impl From<mlua::Error> for Error {
     }
 }
 
+/// Names the machine that the root is for, where that is not this one; for `posix.uname`. To be called once, before any
+/// chunk runs.
+pub fn set_machine(name: &'static str) {
+    // A second call would name the same one.
+    let _ = posix::MACHINE.set(name);
+}
+
 /// Runs a chunk. `args` are rpm's counts (`arg[2]`, `arg[3]`), `input` what `rpm.next_file` and `rpm.input` give, line
 /// by line. Prefixes come from `RPM_INSTALL_PREFIX0` and so on in the environment.
 ///

@@ -4,8 +4,8 @@ use std::io;
 
 use fs_err as fs;
 
-use super::{Error, Procfs, Step, mapping, probe};
-use crate::{exec::Tool, report::Explain};
+use super::{Error, Means, Procfs, Step, emulate, mapping, probe};
+use crate::{exec::Tool, profile::Arch, report::Explain};
 
 /// One thing that the sandbox needs of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,11 @@ pub fn doctor() -> Vec<Check> {
         Ok(mapping) => Check::good("ids", format!("root inside is uid {} here", mapping.root().0)),
         Err(error) => failed("ids", &error),
     });
-    checks.push(match probe() {
+    let means = probe();
+    if let Ok(means) = &means {
+        checks.extend([Arch::X86_64, Arch::Aarch64].into_iter().filter_map(|arch| emulation(means, arch)));
+    }
+    checks.push(match means {
         Ok(means) => Check::good(
             "sandbox",
             match means.procfs {
@@ -64,6 +68,15 @@ fn tool(tool: &Tool) -> Check {
         Some(path) => Check::good(tool.program, path.display().to_string()),
         None => Check::bad(tool.program, "is not installed", tool.advice()),
     }
+}
+
+/// Whether roots of another architecture can be built.
+fn emulation(means: &Means, arch: Arch) -> Option<Check> {
+    let name = format!("{arch} programs");
+    Some(match emulate(means.clone(), arch) {
+        Ok(means) => Check::good(&name, format!("run by `{}`", means.emulator?.program().display())),
+        Err(error) => failed(&name, &error),
+    })
 }
 
 fn settings() -> Check {
@@ -109,6 +122,7 @@ fn advise(step: Step, error: &io::Error, read: &dyn Fn(&str) -> Option<String>) 
             "the kernel needs CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_IPC_NS, CONFIG_UTS_NS and CONFIG_NET_NS".into()
         }
         _ if filtered => "a container's seccomp profile is in the way: with Docker add `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`; `podman run` needs nothing".into(),
+        (Step::Emulation, _) => "Linux before 6.7 takes an emulator from the host alone: register QEMU there with its flag F (Debian: `apt install qemu-user-static binfmt-support`)".into(),
         (Step::Procfs, _) => "parts of `/proc` are masked: with Docker add `--security-opt systempaths=unconfined`".into(),
         (Step::Ids, _) => "see `dmesg` for what refused the ids".into(),
         _ => "see `dmesg` for a security module that is in the way (AppArmor, SELinux)".into(),

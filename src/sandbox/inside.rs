@@ -16,7 +16,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Command, INSIDE, Procfs, Server, Step, confine, mounts, system};
+use super::{Command, Emulator, INSIDE, Procfs, Server, Step, confine, emulation, mounts, system};
 
 /// Descriptor of the conversation with the outer half.
 pub(super) const CONTROL: RawFd = 3;
@@ -29,6 +29,7 @@ pub(super) const FIRST_KEPT: RawFd = 5;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Orders {
     pub(super) procfs: Procfs,
+    pub(super) emulator: Option<Emulator>,
     pub(super) caller: u32,
     pub(super) kept: usize,
 }
@@ -115,6 +116,9 @@ fn enter(orders: &Orders, args: Vec<String>) -> Result<Inside, Fault> {
     rustix::system::sethostname(b"localhost").map_err(at(Step::Namespaces))?;
     mounts::private().and_then(|()| mounts::reach_work()).map_err(at(Step::Mounts))?;
     first_process(orders.procfs).map_err(at(Step::Namespaces))?;
+    if let Some(emulator) = &orders.emulator {
+        emulation::begin(emulator, Path::new(".")).map_err(at(Step::Emulation))?;
+    }
     rehearse(orders.procfs)?;
     say(&Message::Ready).map_err(at(Step::Namespaces))?;
     close_control();

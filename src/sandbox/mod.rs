@@ -7,6 +7,7 @@
 //!                          └→ Server: pid 1 of a second pid namespace, in the root, confined; runs jobs one by one
 //! ```
 //!
+//! A root of another architecture is emulated, scriptlet by scriptlet as if it were the machine's own.
 //! The build's inner half sees the tree as it is: `/dev`, `/proc` and the rest are mounted for the server alone.
 //! A root inside is never the host's root: see [`Mapping`]. When the caller dies, everything inside dies with it,
 //! SIGKILL included: each process ends with its parent, and a pid namespace with its first process. Mounts go with
@@ -23,6 +24,7 @@ use crate::{
 
 mod confine;
 mod doctor;
+mod emulation;
 pub mod inside;
 mod job;
 mod mapping;
@@ -33,10 +35,11 @@ mod server;
 mod system;
 
 pub use doctor::{Check, doctor};
+pub use emulation::Emulator;
 pub use inside::Inside;
 pub use job::{Command, End, Ended, What};
 pub use mapping::Mapping;
-pub use outside::{Finished, empty, give, probe, probe_with, run_inside};
+pub use outside::{Finished, empty, emulate, give, probe, probe_with, run_inside};
 pub use server::Server;
 
 /// The first argument with which this program calls itself to be the inner half.
@@ -51,6 +54,8 @@ pub struct Means {
     pub procfs: Procfs,
     /// The program that is called again as the inner half.
     pub program: std::path::PathBuf,
+    /// What runs the root's programs, if this machine cannot.
+    pub emulator: Option<Emulator>,
 }
 
 /// Which `/proc` the root sees.
@@ -78,6 +83,8 @@ pub enum Step {
     Procfs,
     /// Mounting the rest.
     Mounts,
+    /// Running programs of another architecture.
+    Emulation,
     /// Giving up capabilities and system calls.
     Confine,
 }
@@ -90,6 +97,7 @@ impl Step {
             Self::Namespaces => "make mount, pid, ipc, uts and network namespaces",
             Self::Procfs => "mount `/proc` in the sandbox",
             Self::Mounts => "mount file systems in the sandbox",
+            Self::Emulation => "run programs of another architecture in the sandbox",
             Self::Confine => "filter system calls",
         }
     }

@@ -17,10 +17,10 @@ use rustix::{
 };
 
 use super::{
-    Error, INSIDE, Mapping, Means, Procfs, Step, doctor,
+    Emulator, Error, INSIDE, Mapping, Means, Procfs, Step, doctor,
     inside::{FIRST_KEPT, Message, Orders, clear},
 };
-use crate::exec::Bounded;
+use crate::{exec::Bounded, profile::Arch};
 
 /// A line longer than this is cut: memory stays bounded whatever the inner half writes.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -50,7 +50,7 @@ pub fn probe_with(program: &Path) -> Result<Means, Error> {
     let mapping = Mapping::choose()?;
     let folder = tempfile::tempdir().map_err(|source| Error::io("make a temporary folder", source))?;
     let work = open(folder.path())?;
-    let mut means = Means { mapping, procfs: Procfs::Own, program: program.to_owned() };
+    let mut means = Means { mapping, procfs: Procfs::Own, program: program.to_owned(), emulator: None };
     give(&means, work.as_fd())?;
     let tried = attempt(&means, &work);
     if matches!(tried, Err(Error::Refused { step: Step::Procfs, .. })) {
@@ -59,6 +59,21 @@ pub fn probe_with(program: &Path) -> Result<Means, Error> {
     } else {
         tried?;
     }
+    empty(&means, work.as_fd())?;
+    Ok(means)
+}
+
+/// As [`probe`] found, and programs of `arch` run too: by the machine itself, or by QEMU's user mode.
+///
+/// # Errors
+/// There is no emulator, or the kernel lets the sandbox have none.
+pub fn emulate(means: Means, arch: Arch) -> Result<Means, Error> {
+    let Some(emulator) = Emulator::of(arch)? else { return Ok(means) };
+    let means = Means { emulator: Some(emulator), ..means };
+    let folder = tempfile::tempdir().map_err(|source| Error::io("make a temporary folder", source))?;
+    let work = open(folder.path())?;
+    give(&means, work.as_fd())?;
+    attempt(&means, &work)?;
     empty(&means, work.as_fd())?;
     Ok(means)
 }
@@ -118,7 +133,8 @@ pub fn run_inside(
 ) -> Result<Finished, Error> {
     let start = |source| Error::io("start the sandbox", source);
     let (ours, theirs) = UnixStream::pair().map_err(start)?;
-    let orders = Orders { procfs: means.procfs, caller: std::process::id(), kept: kept.len() };
+    let orders =
+        Orders { procfs: means.procfs, emulator: means.emulator.clone(), caller: std::process::id(), kept: kept.len() };
     let mut given = vec![theirs.as_fd(), work];
     given.extend(kept);
     let mut child = Killed(spawn(means, &orders, args, &given).map_err(start)?);

@@ -9,6 +9,8 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let mut changes = vec![
         put_text(plan, "/etc/locale.conf", 0o644, &format!("LANG={}\n", machine.locale)),
         put_text(plan, "/etc/vconsole.conf", 0o644, &format!("KEYMAP={}\n", machine.keymap)),
+        // Its time is what a clock without a battery begins with (systemd(1), 254).
+        put_text(plan, "/usr/lib/clock-epoch", 0o644, ""),
         put_link(plan, "/etc/localtime", &format!("../usr/share/zoneinfo/{}", machine.timezone)),
     ];
     if tree.at("etc/timezone").is_some() {

@@ -13,8 +13,13 @@ const DISABLED: [(&str, &str); 3] = [
 
 /// Units of ours that are always on where they are: `ssh` writes one where the distribution makes no host keys itself,
 /// the others come from overlays.
-const OWN: [&str; 4] =
-    ["rowi-ssh-keys.service", "rowi-boot-entry.service", "rowi-snapshot-begun.service", "rowi-grow.service"];
+const OWN: [&str; 5] = [
+    "rowi-ssh-keys.service",
+    "rowi-boot-entry.service",
+    "rowi-snapshot-begun.service",
+    "rowi-grow.service",
+    "rowi-clock.service",
+];
 
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let machine = &plan.machine;

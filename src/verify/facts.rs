@@ -32,6 +32,8 @@ pub struct Partition {
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,
+    /// Its type in a master boot record; nothing in another table.
+    pub mbr_type: Option<u8>,
 }
 
 /// GRUB's two images for BIOS, as far as each names the next. Sectors have 512 bytes.

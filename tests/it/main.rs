@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod aarch64;
 mod cli;
 mod desk;
 mod doctor;

@@ -322,7 +322,7 @@ extends: [microos]
 users: {root: {password: locked}}
 update: {repositories: [{alias: fleet, url: "https://mirror.example.org/x", username: me, password: {secret: MIRROR}}]}
 checks:
-  - {name: updates come from the fleet's mirror, run: "zypper lr -u | tee /dev/stderr | grep 'mirror.example.org/x?credentials=fleet' && [ $(zypper -x lr | grep -c '<repo ') = 1 ] && stat -c %a:%U /etc/zypp/credentials.d/fleet | grep 600:root && grep -x password=UTC /etc/zypp/credentials.d/fleet"}
+  - {name: updates come from the fleet's mirror, run: "zypper lr -u | tee /dev/stderr | grep 'mirror.example.org/x?credentials=fleet' && [ $(zypper -x lr | grep -c 'enabled=.1') = 1 ] && stat -c %a:%U /etc/zypp/credentials.d/fleet | grep 600:root && grep -x password=UTC /etc/zypp/credentials.d/fleet"}
   - {name: the file system has the whole disk, run: "size=$(btrfs filesystem usage -b / | sed -n 's/.*Device size: *//p') && echo $size && [ $size -gt 10500000000 ]"}
 "#;
 

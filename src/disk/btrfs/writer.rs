@@ -229,7 +229,7 @@ impl<'a> Trees<'a> {
             extents.push(Extent { offset, content: Content::Held(head.encode(offset).into()) });
         }
         extents.sort_by_key(|extent| extent.offset);
-        Ok(Disk { size: self.size, extents })
+        Ok(Disk { size: self.size, extents, gaps: None })
     }
 
     /// Puts a block at each of its group's stripes.

@@ -28,17 +28,18 @@ use super::{Disk, Extent, sparse::Sparse};
 use crate::{tree::Content, units::Epoch};
 
 /// A FAT file system to write.
-pub(super) struct Volume<'a> {
+#[derive(Debug)]
+pub struct Volume<'a> {
     /// Size in bytes.
-    pub(super) size: u64,
+    pub size: u64,
     /// Where it begins on the disk, in bytes.
-    pub(super) offset: u64,
+    pub offset: u64,
     /// At most 11 characters.
-    pub(super) label: &'a str,
+    pub label: &'a str,
     /// What fstab's `UUID=` names.
-    pub(super) serial: u32,
+    pub serial: u32,
     /// Time of every file.
-    pub(super) epoch: Epoch,
+    pub epoch: Epoch,
 }
 
 impl Volume<'_> {
@@ -46,7 +47,7 @@ impl Volume<'_> {
     ///
     /// # Errors
     /// They do not fit, or their names are none for FAT or the same but for case.
-    pub(super) fn lay_out(&self, files: &BTreeMap<String, Content>) -> io::Result<Disk> {
+    pub fn lay_out(&self, files: &BTreeMap<String, Content>) -> io::Result<Disk> {
         let geometry = Geometry::of(self.size)?;
         let label = name::label(self.label)?;
         let mut root = Folder::of(files)?;

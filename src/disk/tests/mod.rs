@@ -106,6 +106,7 @@ pub(crate) fn plan() -> Plan {
             consoles: Vec::new(),
             arguments: Vec::new(),
             initrd_drivers: Vec::new(),
+            firmware: Default::default(),
         },
         checks: Vec::new(),
         emulate: Emulate::default(),

@@ -35,6 +35,7 @@ fn mixed() -> Disk {
             extent(600 << 20, [text(3000), noise(65_536, 7), text(3000)].concat()),
             extent((2 << 30) - 100, noise(612, 9)),
         ],
+        gaps: None,
     }
 }
 
@@ -154,7 +155,8 @@ fn an_empty_disk_has_only_tables() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty.qcow2");
     let written =
-        image::write(&Disk { size: 20 << 30, extents: vec![] }, Format::Qcow2, &path, &Report::default()).unwrap();
+        image::write(&Disk { size: 20 << 30, extents: vec![], gaps: None }, Format::Qcow2, &path, &Report::default())
+            .unwrap();
     assert_eq!(written.length, 4 << 16);
     skip_unless(qemu_img(&["check", "-q", text(&path)]));
 }
@@ -177,7 +179,7 @@ fn threads_do_not_change_bytes() {
 #[test]
 fn odd_sizes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Disk { size: 1000, extents: vec![] };
+    let disk = Disk { size: 1000, extents: vec![], gaps: None };
     assert!(image::write(&disk, Format::Qcow2, &folder.path().join("x"), &Report::default()).is_err());
     assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 0);
 }

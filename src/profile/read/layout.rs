@@ -3,7 +3,9 @@
 use super::{Reader, flag, string, strings, word};
 use crate::{
     profile::{
-        Boot, Emulate, EtcMode, Format, Layout, Loader, Partition, PartitionKind, Subvolume, Table, node::Node, scalar,
+        Boot, Emulate, EtcMode, Firmware, Format, Layout, Loader, Partition, PartitionKind, Subvolume, Table,
+        node::{Key, Node},
+        scalar,
     },
     units::Bytes,
 };
@@ -150,6 +152,7 @@ impl Reader<'_> {
             consoles,
             arguments: self.arguments(),
             initrd_drivers: strings(platform, "initrd.drivers"),
+            firmware: firmware(platform),
         }
     }
 
@@ -191,6 +194,12 @@ impl Reader<'_> {
             pad_to_power_of_two: string(node, "emulate.pad").is_some(),
         }
     }
+}
+
+fn firmware(platform: &Node) -> Firmware {
+    let write = platform.at("firmware.write").map(Node::entries).unwrap_or_default();
+    let text = |(key, value): &(Key, Node)| Some((key.name.clone(), value.as_str()?.to_owned()));
+    Firmware { require: strings(platform, "firmware.require"), write: write.iter().filter_map(text).collect() }
 }
 
 /// What a partition is for, by its type or, in an MBR, by its file system and where it is mounted.

@@ -118,8 +118,7 @@ impl Reader<'_> {
             }
         }
         let carried = CARRIED.iter().chain(KEPT).filter_map(|key| Some(((*key).to_owned(), self.profile.at(key)?)));
-        let firmware = self.platform.get("firmware").map(|node| ("firmware".to_owned(), node));
-        carried.chain(firmware).map(|(key, node)| (key.clone(), hidden(&key, node))).collect()
+        carried.map(|(key, node)| (key.clone(), hidden(&key, node))).collect()
     }
 
     fn fault(&mut self, place: &Place, message: impl Into<String>, hint: &str) {

@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use mlua::{IntoLuaMulti, Lua, LuaString as Text, MultiValue, Table, Value, Variadic};
@@ -372,8 +373,46 @@ fn processes(lua: &Lua, table: &Table) -> mlua::Result<()> {
     )?;
     table.set(
         "uname",
-        lua.create_function(|_, _format: Option<String>| {
-            Ok(rustix::system::uname().machine().to_string_lossy().into_owned())
+        lua.create_function(|_, format: Option<String>| {
+            let machine = MACHINE.get().map_or_else(|| std::env::consts::ARCH.to_owned(), |name| (*name).to_owned());
+            uname(format.as_deref().unwrap_or("%s %n %r %v %m"), &machine).map_err(mlua::Error::runtime)
         })?,
     )
+}
+
+/// The machine that the root is for; nothing: this one. Lua runs in this process, whatever runs the root's programs.
+pub(super) static MACHINE: OnceLock<&'static str> = OnceLock::new();
+
+/// uname(1)'s letters, each after a percent sign.
+fn uname(format: &str, machine: &str) -> Result<String, String> {
+    let host = rustix::system::uname();
+    let mut text = String::new();
+    let mut letters = format.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            text.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('m') => text += machine,
+            Some('n') => text += &host.nodename().to_string_lossy(),
+            Some('r') => text += &host.release().to_string_lossy(),
+            Some('s') => text += &host.sysname().to_string_lossy(),
+            Some('v') => text += &host.version().to_string_lossy(),
+            Some('%') => text.push('%'),
+            other => return Err(format!("bad format option: {other:?}")),
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uname_names_the_roots_machine() {
+        assert_eq!(uname("%m-100%%", "aarch64").unwrap(), "aarch64-100%");
+        assert!(uname("%s", "aarch64").unwrap().starts_with("Linux") && uname("%x", "").is_err());
+    }
 }

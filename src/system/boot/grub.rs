@@ -11,7 +11,7 @@ use super::{Change, Error, arguments, efi, fsid, newest, title};
 use crate::{
     disk::BiosGrub,
     plan::{Plan, layout},
-    profile::Loader,
+    profile::{Arch, Loader},
     system::{at, content, path_of, put_link, put_text},
     tree::{Content, Kind, Node, Tree},
 };
@@ -110,7 +110,9 @@ pub(in crate::system) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
 
 /// Consoles and the time that the menu waits.
 fn head(plan: &Plan) -> String {
-    let serial = plan.boot.consoles.iter().find_map(|console| console.strip_prefix("ttyS"));
+    // On ARM the firmware's console is the serial one, and GRUB knows no other.
+    let consoles = plan.boot.consoles.iter().filter(|_| plan.arch == Arch::X86_64);
+    let serial = consoles.into_iter().find_map(|console| console.strip_prefix("ttyS"));
     let mut text = format!("set timeout={}\nset default=0\n", plan.boot.timeout);
     if let Some((unit, rest)) = serial.map(|serial| serial.split_once(',').unwrap_or((serial, "115200"))) {
         let speed: String = rest.chars().take_while(char::is_ascii_digit).collect();

@@ -1,13 +1,15 @@
 //! What starts the installed system: GRUB's menu, or entries of the Boot Loader Specification with kernels on the ESP.
 //!
 //! ```text
-//! grub  the menu lies in the file system, and starts the kernel of a snapshot from there
-//! bls   entries, kernels and initrds lie on the ESP, and each entry names its snapshot
-//! efi   the program of either that UEFI starts, behind shim where there is one
+//! grub      the menu lies in the file system, and starts the kernel of a snapshot from there
+//! bls       entries, kernels and initrds lie on the ESP, and each entry names its snapshot
+//! efi       the program of either that UEFI starts, behind shim where there is one
+//! firmware  what a board's own firmware reads from the same partition
 //! ```
 
 mod bls;
 mod efi;
+mod firmware;
 pub(super) mod grub;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ pub(super) fn configure(plan: &Plan, tree: &Tree) -> Vec<Change> {
 pub(super) fn esp(plan: &Plan, tree: &Tree) -> Result<BTreeMap<String, Content>, Error> {
     let mut files = grub::esp(plan, tree);
     files.extend(bls::esp(plan, tree)?);
+    files.extend(firmware::esp(plan, tree)?);
     Ok(files)
 }
 

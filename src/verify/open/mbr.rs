@@ -44,7 +44,12 @@ pub(super) fn read(source: &Source) -> Result<Table, Error> {
             table.faults.push(format!("partition `{name}` does not lie within the disk"));
             continue;
         }
-        table.partitions.push(Partition { name, offset: first * SECTOR, length: count * SECTOR });
+        table.partitions.push(Partition {
+            name,
+            offset: first * SECTOR,
+            length: count * SECTOR,
+            mbr_type: Some(entry[4]),
+        });
     }
     if table.partitions.is_empty() { Err(Error::NoTable) } else { Ok(table) }
 }

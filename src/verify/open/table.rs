@@ -112,7 +112,12 @@ fn partitions(table: &Copy, last: u64, mut faults: Vec<String>) -> Table {
         if entry[..16] == BIOS_BOOT {
             found.bios_boot = found.bios_boot.or(Some(found.partitions.len()));
         }
-        found.partitions.push(Partition { name, offset: first * SECTOR, length: (end - first + 1) * SECTOR });
+        found.partitions.push(Partition {
+            name,
+            offset: first * SECTOR,
+            length: (end - first + 1) * SECTOR,
+            mbr_type: None,
+        });
     }
     Table { faults, ..found }
 }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod entries;
+mod firmware;
 mod identity;
 mod layout;
 mod packages;
@@ -37,6 +38,12 @@ pub const RULES: &[Rule] = &[
         promise: "an ESP that kernels lie on has room for one more with its initrd",
         breaks: "the first update that brings a kernel cannot be started",
         faults: entries::room,
+    },
+    Rule {
+        name: "firmware",
+        promise: "a Raspberry Pi's card has what its firmware reads, on a FAT that it knows, and config.txt names only files that exist",
+        breaks: "the board shows a rainbow or nothing at all",
+        faults: firmware::raspberry_pi,
     },
     Rule {
         name: "default-subvolume",

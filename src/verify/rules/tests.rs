@@ -85,7 +85,7 @@ fn image(etc: &[(&str, &str)], root: &[(&str, &str)]) -> Facts {
     ];
     etc_files.extend(etc);
     Facts {
-        partitions: vec![Partition { name: "root".into(), offset: 1 << 20, length: 1 << 30 }],
+        partitions: vec![Partition { name: "root".into(), offset: 1 << 20, length: 1 << 30, mbr_type: None }],
         esp: [("EFI/BOOT/BOOTX64.EFI".to_owned(), vec![0])].into(),
         subvolumes: vec![
             subvolume("@", 1, &[]),
@@ -114,7 +114,7 @@ fn a_sound_image_has_no_findings() {
 #[test]
 fn partitions_may_not_overlap() {
     let mut facts = image(&[], &[]);
-    facts.partitions.push(Partition { name: "esp".into(), offset: 0, length: 2 << 20 });
+    facts.partitions.push(Partition { name: "esp".into(), offset: 0, length: 2 << 20, mbr_type: None });
     breaks(&facts, "partition-table", "partition `esp` reaches into `root`");
 }
 
@@ -147,6 +147,29 @@ fn the_menu_names_files_that_exist() {
     let mut facts = image(&[], &[]);
     facts.esp = [("EFI/DEBIAN/GRUB.CFG".to_owned(), vec![])].into();
     breaks(&facts, "boot-files", "the ESP has no");
+}
+
+#[test]
+fn a_raspberry_pi_finds_its_files() {
+    let mut facts = image(&[], &[]);
+    let config = b"kernel=u-boot.bin\n[pi4]\nkernel=other.bin\n".to_vec();
+    let files =
+        ["BOOTCODE.BIN", "START.ELF", "FIXUP.DAT", "U-BOOT.BIN", "BCM2837-RPI-3-B.DTB", "EFI/BOOT/BOOTAA64.EFI"];
+    facts.esp = files.into_iter().map(|file| (file.to_owned(), vec![])).collect();
+    facts.esp.insert("CONFIG.TXT".into(), config);
+    facts.partitions[0].mbr_type = Some(0x0c);
+    assert_eq!(verify(&facts), []);
+    for (file, said) in [
+        ("START.ELF", "has no `START.ELF`"),
+        ("BCM2837-RPI-3-B.DTB", "has no device tree"),
+        ("U-BOOT.BIN", "config.txt has `kernel=u-boot.bin`, and there is no `u-boot.bin`"),
+    ] {
+        let taken = facts.esp.remove(file).unwrap();
+        breaks(&facts, "firmware", said);
+        facts.esp.insert(file.into(), taken);
+    }
+    facts.partitions[0].mbr_type = Some(0xef);
+    breaks(&facts, "firmware", "is no FAT32");
 }
 
 #[test]
