@@ -37,6 +37,7 @@ const INTENDED: &[(&str, &str)] = &[
     ("/etc/vconsole.conf", "the profile's keyboard"),
     ("/usr/lib/dracut/modules.d/50rowi-etc", "overlay `transactional-fallback`"),
     ("/usr/lib/dracut/modules.d/50rowi-etc/", "overlay `transactional-fallback`"),
+    ("/usr/lib/clock-epoch", "the image's date, for a clock without a battery"),
     ("/usr/lib/rowi", "overlays `boot-entries` and `transactional-fallback`"),
     ("/usr/lib/rowi/", "overlays `boot-entries` and `transactional-fallback`"),
     ("/usr/lib/snapper/plugins", "overlays `boot-entries` and `transactional-fallback`"),
