@@ -44,7 +44,7 @@ pub fn check(options: &Options, checks: &[Check], expected: &Expected, report: &
 impl Boot<'_> {
     pub(super) fn ask(&self, report: &Report) -> Result<Answers, Error> {
         let failed = |what| move |source| Error::Io { what, source };
-        let folder = tempfile::tempdir().map_err(failed("make a temporary folder"))?;
+        let folder = super::folder()?;
         let log = self.options.log.clone().unwrap_or_else(|| folder.path().join("console.log"));
         let answers = folder.path().join("answers");
         fs_err::write(&log, "").map_err(failed("write the console's log"))?;
@@ -60,7 +60,7 @@ impl Boot<'_> {
             offer: self.offer.map(Path::to_owned),
             record: self.record.map(Path::to_owned),
             answers: Some(answers.clone()),
-            ..machine::Parts::new(self.options, &brought, folder.path(), report)?
+            ..super::parts(self.options, &brought, folder.path(), report)?
         };
         // A console that answers come by is the answers' file.
         let answers = if self.options.board.has_virtio() { answers } else { log.clone() };

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Error, Options, channel::Brought, update::QEMU_IMG};
+use super::{Error, Options, channel::Brought, layer};
 use crate::{
     disk,
     exec::{self, Tool},
@@ -52,7 +52,7 @@ pub(super) fn make(options: &Options, brought: &Brought, folder: &Path, report: 
     let source = Arc::new(Source::open(&options.image)?);
     let facts = Facts::read(source.clone()).map_err(|error| unfit(error.to_string()))?;
     let first = facts.partitions.first().ok_or_else(|| unfit("it has no partition".into()))?;
-    let mut files = files(&facts, brought).map_err(unfit)?;
+    let files = files(&facts, brought).map_err(unfit)?;
     let put = |names: &[&str], to: &str| {
         let found = names.iter().find_map(|name| facts.esp.get(*name));
         let bytes = found.ok_or_else(|| unfit(format!("its first partition has no `{}`", names[0])))?;
@@ -62,10 +62,11 @@ pub(super) fn make(options: &Options, brought: &Brought, folder: &Path, report: 
     };
     let (kernel, device_tree) = (put(&["U-BOOT.BIN"], "u-boot.bin")?, put(&DEVICE_TREES, "board.dtb")?);
     let fat = folder.join("first.fat");
-    let volume = volume(&source, first, &mut files).map_err(failed("write the card's first partition"))?;
+    let volume = volume(&source, first, &files).map_err(failed("write the card's first partition"))?;
     let file = fs_err::File::create(&fat).map_err(failed("write a temporary file"))?;
     image::write_to(&volume, Format::Raw, &file, "card", report).map_err(failed("write the card's first partition"))?;
-    let disk = layer(options, source.size(), folder)?;
+    // The board takes cards only whose size is a power of two.
+    let disk = layer::over(options, Some(source.size().next_power_of_two()), folder)?;
     let write = format!("write -q -s {} {} {}", fat.display(), first.offset, first.length);
     exec::run(&QEMU_IO, &["-f", "qcow2", "-c", &write, &disk.display().to_string()], LIMIT)?;
     Ok(Card { disk, kernel, device_tree })
@@ -97,7 +98,7 @@ fn files(facts: &Facts, brought: &Brought) -> Result<BTreeMap<String, Content>, 
 }
 
 /// The first partition anew, with the label and the number that it had: fstab and GRUB know it by them.
-fn volume(source: &Source, first: &Partition, files: &mut BTreeMap<String, Content>) -> std::io::Result<disk::Disk> {
+fn volume(source: &Source, first: &Partition, files: &BTreeMap<String, Content>) -> std::io::Result<disk::Disk> {
     let mut sector = [0; 512];
     source.read_at(first.offset, &mut sector)?;
     // Boot sector of FAT32, or of FAT16: serial number, then label.
@@ -105,15 +106,4 @@ fn volume(source: &Source, first: &Partition, files: &mut BTreeMap<String, Conte
     let serial = u32::from_le_bytes([sector[at], sector[at + 1], sector[at + 2], sector[at + 3]]);
     let label = String::from_utf8_lossy(&sector[at + 4..at + 15]).trim_end().to_owned();
     disk::fat::Volume { size: first.length, offset: first.offset, label: &label, serial, epoch: EPOCH }.lay_out(files)
-}
-
-/// A layer over the image; the board takes cards only whose size is a power of two.
-fn layer(options: &Options, size: u64, folder: &Path) -> Result<PathBuf, Error> {
-    let layer = folder.join("card.qcow2");
-    let image = fs_err::canonicalize(&options.image).map_err(|source| Error::Io { what: "find the image", source })?;
-    let size = size.next_power_of_two().to_string();
-    let args = ["create", "-q", "-f", "qcow2", "-F", options.format(), "-b"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([image.as_os_str(), layer.as_os_str(), size.as_ref()]).collect();
-    exec::run(&QEMU_IMG, &args, LIMIT)?;
-    Ok(layer)
 }

@@ -163,6 +163,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let brought = ways_in(true, Some("ssh-ed25519 AA a,b\n"));
         assert_eq!(brought.smbios(folder.path()).unwrap().len(), 3);
+        assert_eq!(ways_in(true, None).credentials.len(), 2);
+        assert!(ways_in(false, None).credentials.is_empty());
         let key = fs_err::read_to_string(folder.path().join("ssh.authorized_keys.root")).unwrap();
         assert_eq!(key, "io.systemd.credential:ssh.authorized_keys.root=ssh-ed25519 AA a,b");
         assert!(brought.words().starts_with("systemd.set_credential_binary=agetty.autologin:cm9vdA== systemd."));

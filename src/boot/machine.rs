@@ -2,14 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    Board, Error, Firmware, Options,
-    card::{self, Card},
-    channel::Brought,
-    firmware::{self, Flash},
-    kvm,
-};
-use crate::report::Report;
+use super::{Firmware, Options, card::Card, firmware::Flash};
 
 /// What was decided about a run.
 #[derive(Debug)]
@@ -28,26 +21,6 @@ pub(super) struct Parts {
     pub(super) answers: Option<PathBuf>,
     /// Values of `-smbios`.
     pub(super) credentials: Vec<String>,
-}
-
-impl Parts {
-    /// What every run needs.
-    pub(super) fn new(options: &Options, brought: &Brought, folder: &Path, report: &Report) -> Result<Self, Error> {
-        let failed = |source| Error::Io { what: "write a credential", source };
-        let is_pi = options.board == Board::RaspberryPi3;
-        let card = is_pi.then(|| card::make(options, brought, folder, report)).transpose()?;
-        let credentials = if is_pi { Vec::new() } else { brought.smbios(folder).map_err(failed)? };
-        Ok(Self {
-            accelerator: kvm::accelerator(options.board, report),
-            firmware: firmware::prepare(options, folder)?,
-            card,
-            port: None,
-            offer: None,
-            record: None,
-            answers: None,
-            credentials,
-        })
-    }
 }
 
 /// A value within a comma-separated option (QEMU's manual: commas are doubled).
@@ -199,6 +172,11 @@ mod tests {
             "{line}"
         );
         assert!(line.contains("-serial mon:stdio") && !line.contains("pflash"), "{line}");
+        let card = Some(Card { disk: "/d".into(), kernel: "/k".into(), device_tree: "/t".into() });
+        let pi = Options { board: Board::RaspberryPi3, log: Some("/log".into()), ..kept.clone() };
+        let parts_of_pi = Parts { card, port: None, accelerator: Board::RaspberryPi3.emulated(), ..parts };
+        insta::assert_snapshot!(arguments(&pi, &parts_of_pi).join(" "), @"-machine raspi3b -accel tcg,thread=multi -cpu cortex-a53 -smp 4 -m 1024 -display none -no-reboot -nodefaults -sandbox on -kernel /k -dtb /t -drive file=/d,format=qcow2,if=sd -serial null -serial file:/log");
+        let parts = Parts { card: None, ..parts_of_pi };
         let line = arguments(&Options { firmware: Firmware::SecureBoot, ..kept }, &parts).join(" ");
         assert!(line.contains("q35,smm=on") && line.contains("cfi.pflash01,property=secure,value=on"), "{line}");
     }

@@ -7,6 +7,7 @@
 //!
 //! Nothing that exists for checks is in an image: the unit and its script reach the machine as systemd credentials
 //! through SMBIOS type 11 (systemd.system-credentials(7), systemd 256 or later), and the answers leave by a virtio port.
+//! A Raspberry Pi has neither; `card` says how it is asked.
 //! An update is asked for in the same way: `update` boots one layer several times, with packages on a second disk.
 
 mod ask;
@@ -16,12 +17,17 @@ mod channel;
 mod checks;
 mod firmware;
 mod kvm;
+mod layer;
 mod machine;
 mod offer;
 mod report;
 mod update;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     exec,
@@ -136,15 +142,41 @@ impl Explain for Error {
 /// # Errors
 /// QEMU is missing or cannot start.
 pub fn run(options: &Options, report: &Report) -> Result<(), Error> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io { what: "make a temporary folder", source })?;
+    let folder = folder()?;
     let brought = channel::ways_in(options.console_login, options.ssh_key.as_deref());
     let parts = machine::Parts {
         port: free_port().filter(|_| options.board.has_virtio()),
-        ..machine::Parts::new(options, &brought, folder.path(), report)?
+        ..parts(options, &brought, folder.path(), report)?
     };
     report.note(welcome(options, parts.port));
     exec::attach(options.board.qemu(), &machine::arguments(options, &parts))?;
     Ok(())
+}
+
+/// A temporary folder. Not in /tmp, which may be memory: a layer grows with what the machine writes.
+fn folder() -> Result<tempfile::TempDir, Error> {
+    tempfile::tempdir_in("/var/tmp").map_err(|source| Error::Io { what: "make a temporary folder", source })
+}
+
+/// What every run needs, made in `folder`.
+fn parts(
+    options: &Options,
+    brought: &channel::Brought,
+    folder: &Path,
+    report: &Report,
+) -> Result<machine::Parts, Error> {
+    let failed = |source| Error::Io { what: "write a credential", source };
+    let is_pi = options.board == Board::RaspberryPi3;
+    Ok(machine::Parts {
+        accelerator: kvm::accelerator(options.board, report),
+        firmware: firmware::prepare(options, folder)?,
+        card: is_pi.then(|| card::make(options, brought, folder, report)).transpose()?,
+        port: None,
+        offer: None,
+        record: None,
+        answers: None,
+        credentials: if is_pi { Vec::new() } else { brought.smbios(folder).map_err(failed)? },
+    })
 }
 
 /// How to get in and out.

@@ -15,15 +15,10 @@ use super::{
     ask::Boot,
     channel::{self, End},
     checks::{self, Answers},
+    layer,
     offer::{self, FILE, PACKAGE, SERIAL},
 };
-use crate::{
-    exec::{self, Tool},
-    profile,
-    report::Report,
-};
-
-pub(super) const QEMU_IMG: Tool = Tool { program: "qemu-img", debian: "qemu-utils", opensuse: "qemu-img" };
+use crate::{profile, report::Report};
 
 /// What is asked of the machine in all three boots, beside what the update itself shows.
 #[derive(Clone, Copy, Debug)]
@@ -236,12 +231,10 @@ pub fn update<'q>(
     change: Change<'q>,
     report: &Report,
 ) -> Result<Vec<Outcome>, Error> {
-    let failed = |what| move |source| Error::Io { what, source };
-    // Not in /tmp, which may be memory: a layer grows with what the machine writes.
-    let folder = tempfile::tempdir_in("/var/tmp").map_err(failed("make a temporary folder"))?;
+    let folder = super::folder()?;
     let offer = folder.path().join("offer.raw");
     offer::make(&offer, change.offer, report)?;
-    let image = if options.persist { options.image.clone() } else { layer(options, folder.path())? };
+    let image = if options.persist { options.image.clone() } else { layer::over(options, None, folder.path())? };
     let options = Options { image, ..options.clone() };
     let phases: &[fn(Questions<'q>, Change<'q>) -> Phase<'q>] = match (change.record, change.left) {
         (Some(_), _) => &[Phase::first],
@@ -257,16 +250,6 @@ pub fn update<'q>(
         }
     }
     Ok(all)
-}
-
-/// A layer over the image that is thrown away with its folder.
-fn layer(options: &Options, folder: &Path) -> Result<std::path::PathBuf, Error> {
-    let layer = folder.join("layer.qcow2");
-    let image = fs_err::canonicalize(&options.image).map_err(|source| Error::Io { what: "find the image", source })?;
-    let args = ["create", "-q", "-f", "qcow2", "-F", options.format(), "-b"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([image.as_os_str(), layer.as_os_str()]).collect();
-    exec::run(&QEMU_IMG, &args, std::time::Duration::from_secs(60))?;
-    Ok(layer)
 }
 
 #[cfg(test)]

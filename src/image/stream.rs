@@ -2,7 +2,7 @@
 //!
 //! Both are cut into blocks of one size that are compressed by themselves, so that the bytes are the same for any number
 //! of processors. Of xz always the encoder for several threads, also with one: the other's output differs
-//! (`ENGINEERING` I.8).
+//! (`ENGINEERING` I.22).
 
 use std::{
     io::{self, BufWriter, Write},
