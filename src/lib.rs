@@ -67,6 +67,7 @@ pub mod root;
 pub mod rpm;
 pub mod rpmdb;
 pub mod selinux;
+pub mod strays;
 pub mod system;
 
 // 6. The bytes.

@@ -21,8 +21,8 @@ use crate::{
     root::{self, Assembled},
     rpm::signature::Keyring,
     sandbox::{Inside, Server},
+    strays::{self, Strays},
     system,
-    tree::RelPath,
 };
 
 /// The root's folder below the work folder.
@@ -154,9 +154,10 @@ fn fill(job: &Job, server: &mut Server, report: &Report) -> Result<(Assembled, s
     let assembled = assemble(job, server, report)?;
     let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
     let system = system::finish(&job.plan, &job.secrets, folders, &assembled, server, report)?;
-    let strays = system::strays(&system.contents.tree, &assembled.strays);
+    let made = strays::made_at_start(system::tmpfiles(&system.contents.tree).into_iter());
+    let strays = strays::sentences(&made, &assembled.strays);
     if job.strict && !strays.is_empty() {
-        return Err(system::Strays(strays).into());
+        return Err(Strays(strays).into());
     }
     strays.into_iter().for_each(|line| report.warn(line));
     Ok((assembled, system))
@@ -211,8 +212,7 @@ fn assemble(job: &Job, server: &mut Server, report: &Report) -> Result<Assembled
     let plan = &job.plan;
     let install = plan.install.clone();
     // Each snapshot has its own of everything else.
-    let shared = plan.layout.subvolumes.iter().map(|subvolume| subvolume.path.as_str()).chain(["/run", "/tmp"]);
-    let shared = shared.filter_map(|path| RelPath::new(path).ok()).collect();
+    let shared = strays::shared(plan.layout.subvolumes.iter().map(|subvolume| subvolume.path.as_str()));
     let settings = root::Settings { install, epoch: plan.epoch, keys: keyring(job), no_scriptlets: false, shared };
     let packages: Vec<_> = (0..plan.packages.len()).map(|at| Path::new(PACKAGES).join(at.to_string())).collect();
     root::assemble(&packages, &settings, Path::new(ROOT), Path::new(STAGING), server, report)

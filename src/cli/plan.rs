@@ -3,16 +3,19 @@
 use std::process::ExitCode;
 
 use super::{
-    Failure, Global, Outcome, Screen, cache,
+    Failure, Global, Outcome, Screen,
     options::{ChoiceArgs, LockedArgs, SourceArgs},
     out,
     table::table,
 };
 use crate::{
     build,
+    cache::Cache,
     plan::Plan,
     profile::{Loaded, Origin, Place},
     report::printable,
+    root,
+    strays::{self, Stray},
     units::Bytes,
 };
 
@@ -40,13 +43,37 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     if let Some(key) = &args.explain {
         return explain(&loaded, key);
     }
-    let cache = cache::open(global)?;
+    let cache = super::cache::open(global)?;
     let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
     let packages = chosen.pin(&loaded, &options, &cache, &report)?;
     let plan = build::plan(&options, &loaded, packages, chosen.resolution.epoch(), cache.work())?;
+    let outside = outside(&plan, &cache);
     screen.clear();
-    out(&if args.json { json(&plan)? } else { people(&plan, &loaded) })?;
+    out(&if args.json { json(&plan)? } else { people(&plan, &loaded, &outside) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What packages have and do outside of the snapshot, a line each. The lists are in the packages themselves: those that
+/// are not in the cache yet are counted.
+fn outside(plan: &Plan, cache: &Cache) -> Vec<String> {
+    let shared = strays::shared(plan.layout.subvolumes.iter().map(|subvolume| subvolume.path.as_str()));
+    let (mut files, mut lines, mut unknown) = (Vec::new(), Vec::new(), 0);
+    for package in &plan.packages {
+        let file = package.sha256.parse().ok().and_then(|digest| cache.object(digest).ok()?);
+        let Some(read) = file.and_then(|path| root::Package::open(&path).ok()) else {
+            unknown += 1;
+            continue;
+        };
+        files.extend(Stray::of(&read.label, read.files.iter().filter(|file| !file.flags.is_ghost()), &shared));
+        lines.extend(strays::scriptlets(&read.label, &read.scriptlets, &shared));
+    }
+    // What tmpfiles.d makes at every start is only known of the finished tree.
+    let mut all = strays::sentences(&Default::default(), &files);
+    all.append(&mut lines);
+    if unknown > 0 {
+        all.push(format!("{unknown} packages are not in the cache yet: `rowi verify` says it of the image"));
+    }
+    all
 }
 
 /// A value, the line that set it, and those that it replaced, the newest first.
@@ -83,7 +110,7 @@ fn json(plan: &Plan) -> Result<String, Failure> {
 }
 
 /// The head, the packages, the disk, and every value that somebody set.
-fn people(plan: &Plan, loaded: &Loaded) -> String {
+fn people(plan: &Plan, loaded: &Loaded, outside: &[String]) -> String {
     let size: u64 = plan.packages.iter().map(|package| package.size.get()).sum();
     let mut text = format!(
         "{} for {}/{} from {}\nepoch {}, seed {}\n\n{} packages, {}\n",
@@ -111,6 +138,9 @@ fn people(plan: &Plan, loaded: &Loaded) -> String {
     }
     for note in &loaded.profile.notes {
         text += &format!("note: {note}\n");
+    }
+    for line in outside {
+        text += &format!("outside: {line}\n");
     }
     text += "\nvalues that were set:\n";
     let rows: Vec<_> = loaded.origins.iter().map(value).collect();

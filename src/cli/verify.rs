@@ -6,7 +6,7 @@ use super::{Failure, Outcome, Screen, out, table::table};
 use crate::{
     image::Source,
     report::Exit,
-    verify::{Facts, RULES, verify},
+    verify::{Facts, RULES, outside, verify},
 };
 
 /// Check every promise of the layout on an image's bytes
@@ -17,6 +17,9 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Fail where packages have files outside of the snapshot, too
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
@@ -37,7 +40,15 @@ pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
         out(&table(&rows))?;
         out(&format!("{} of {} promises hold\n", held(&findings), RULES.len()))?;
     }
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Verification as u8) })
+    let outside = outside(&facts)?;
+    for line in &outside.files {
+        screen.report().warn(line);
+    }
+    for line in &outside.scriptlets {
+        screen.report().note(line);
+    }
+    let is_sound = findings.is_empty() && (outside.files.is_empty() || !args.strict);
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::from(Exit::Verification as u8) })
 }
 
 fn held(findings: &[crate::verify::Finding]) -> usize {

@@ -21,6 +21,7 @@ use crate::{
     plan::Install,
     report::Report,
     rpm::signature::Keyring,
+    strays::Stray,
     tree::{Node, RelPath, Tree},
     units::Epoch,
 };
@@ -42,7 +43,6 @@ pub mod scan;
 pub mod scriptlet;
 mod stage;
 mod store;
-mod strays;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -53,7 +53,6 @@ pub use normalise::normalise;
 pub use package::Package;
 pub use scan::scan;
 pub use scriptlet::{End, Job, Outcome, Program, Runner};
-pub use strays::Stray;
 
 use transaction::Transaction;
 

@@ -16,12 +16,12 @@ use super::{
     scriptlet::{self, End, Job, Kind, Outcome, Program, Runner},
     stage::Stage,
     store::Store,
-    strays,
     trigger::{Class, Database, Run},
 };
 use crate::{
     report::Report,
     rpm::{Scriptlet, capabilities, triggers::Event},
+    strays::Stray,
 };
 
 /// A transaction that runs: packages in their order.
@@ -99,7 +99,7 @@ impl Transaction<'_> {
     }
 
     pub(super) fn finish(mut self) -> Result<Assembled, Error> {
-        let keys = self.store.keys();
+        let (keys, strays) = (self.store.keys(), self.strays());
         self.store.finish(&mut self.commit.root)?;
         Ok(Assembled {
             installed: self.packages.iter().map(Into::into).chain(keys).collect(),
@@ -107,8 +107,17 @@ impl Transaction<'_> {
             devices: self.commit.devices,
             unknown_owners: self.commit.unknown_owners,
             files: self.commit.placed,
-            strays: strays::strays(self.packages, &self.fates, &self.settings.shared),
+            strays,
         })
+    }
+
+    /// What packages placed in places that all snapshots share.
+    fn strays(&self) -> Vec<Stray> {
+        let of = |(package, fates): (&Package, &Vec<Fate>)| {
+            let placed = package.files.iter().zip(fates).filter(|(_, fate)| fate.is_placed()).map(|(file, _)| file);
+            Stray::of(&package.label, placed, &self.settings.shared)
+        };
+        self.packages.iter().zip(&self.fates).filter_map(of).collect()
     }
 
     fn database<'b>(&self, fates: &'b [Vec<Fate>]) -> Database<'b>

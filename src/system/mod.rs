@@ -26,7 +26,6 @@ mod selinux;
 mod services;
 mod snapper;
 mod ssh;
-mod strays;
 mod update;
 
 use std::{collections::BTreeMap, path::Path};
@@ -34,7 +33,6 @@ use std::{collections::BTreeMap, path::Path};
 pub use change::Change;
 pub use error::Error;
 pub use initrd::Initrd;
-pub use strays::{Strays, strays};
 
 use crate::{
     disk::Contents,
@@ -216,6 +214,12 @@ fn climb(folder: &RelPath, target: &[u8]) -> Option<RelPath> {
         };
     }
     Some(path)
+}
+
+/// The files of tmpfiles.d(5) that packages brought.
+pub fn tmpfiles(tree: &Tree) -> Vec<String> {
+    let folder = at("usr/lib/tmpfiles.d");
+    tree.children(&folder).filter_map(|(path, _)| text(tree, &path.to_string())).collect()
 }
 
 /// The text of a regular file.

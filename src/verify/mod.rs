@@ -9,12 +9,14 @@
 
 pub mod facts;
 mod open;
+mod outside;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use facts::Facts;
 pub use open::Error;
+pub use outside::{Outside, outside};
 pub use rules::RULES;
 
 use serde::Serialize;

@@ -21,7 +21,7 @@ use super::{
     corpus::Nobody,
 };
 use crate::{
-    image::{BENCH, run, text},
+    image::{BENCH, Bench, Images, Who, run, text},
     place::{corpus, skip, test_distribution},
 };
 
@@ -33,7 +33,8 @@ const OTHER: &str = "usr/lib/other";
 /// This rpm knows no OpenPGP: `RPMVSF_MASK_NOSIGNATURES` and bit 12 (rpm 4.20, `include/rpm/rpmts.h`).
 const NO_SIGNATURES: &str = "0xc1c00";
 
-/// A package that says that the installed system's rpm has ndb.
+/// A package that says that the installed system's rpm has ndb. Its file is older than the package's build, as those of
+/// every distribution are: an image holds nothing newer than the newest build.
 const SPEC: &str = "Name: ndb-macros
 Version: 1
 Release: 1
@@ -45,8 +46,28 @@ BuildArch: noarch
 %install
 mkdir -p %{buildroot}/usr/lib/rpm/macros.d
 echo '%%_db_backend ndb' > %{buildroot}/usr/lib/rpm/macros.d/macros.ndb
+touch -d @1 %{buildroot}/usr/lib/rpm/macros.d/macros.ndb
 %files
 /usr/lib/rpm/macros.d/macros.ndb
+";
+
+/// A package with a file that no update carries, and a script that works where it lies.
+const STRAY: &str = "Name: stray
+Version: 1
+Release: 1
+Summary: Outside of the snapshot
+License: MIT
+BuildArch: noarch
+%description
+%{summary}.
+%install
+mkdir -p %{buildroot}/srv
+echo x > %{buildroot}/srv/stray
+touch -d @1 %{buildroot}/srv/stray
+%post
+mkdir -p /var/lib/stray
+%files
+/srv/stray
 ";
 
 /// A root, and the rpm that looks at it.
@@ -196,20 +217,38 @@ fn rpm_reads_an_ndb_database_of_a_whole_system() {
 
 /// An image of a distribution whose rpm has ndb, built whole by the program; its root snapshot, made writable by a layer, is
 /// updated as transactional-update would have rpm do it.
+/// The image says it of itself, from its own database.
+fn the_stray_is_told(bench: &Bench, images: &Images) {
+    for (strict, code) in [(&[][..], 0), (&["--strict"][..], 5)] {
+        let args = [&["verify"], strict, &[text(&images.raw)]].concat();
+        let told = bench.command(Who::Root, &args).assert().code(code);
+        let said = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
+        for line in [
+            "warning: `stray-1-1.noarch`: `/srv/stray` lies outside",
+            "`stray-1-1.noarch`: %post works on `/var/lib/stray`",
+        ] {
+            assert!(said.contains(line), "{said}");
+        }
+    }
+}
+
 #[test]
 fn rpm_reads_and_updates_an_image_whose_database_is_ndb() {
     const OWN: &str = "usr/lib/sysimage/rpm";
     let (Some(bench), Some(judge)) = (&*BENCH, Judge::empty()) else { return };
     let repository = bench.folder.join("ndb-repository");
     fs_err::create_dir(&repository).unwrap();
-    let spec = repository.join("ndb-macros.spec");
-    fs_err::write(&spec, SPEC).unwrap();
     let [top, packages] = ["_topdir", "_rpmdir"].map(|name| format!("{name} {}", repository.display()));
-    run("rpmbuild", &["-bb", "--quiet", "--define", &top, "--define", &packages, text(&spec)]);
+    for (name, text_of_it) in [("ndb-macros", SPEC), ("stray", STRAY)] {
+        let spec = repository.join(name).with_extension("spec");
+        fs_err::write(&spec, text_of_it).unwrap();
+        run("rpmbuild", &["-bb", "--quiet", "--define", &top, "--define", &packages, text(&spec)]);
+    }
     run("createrepo_c", &["--quiet", text(&repository)]);
     let address = format!("ndb=dir:{}", repository.display());
-    let images =
-        bench.image("microos", "ndb-image", &["--repo", &address, "--no-signatures", "--package", "ndb-macros"]);
+    let asked = ["--package", "ndb-macros", "--package", "stray"];
+    let images = bench.image("microos", "ndb-image", &[&["--repo", &address, "--no-signatures"], &asked[..]].concat());
+    the_stray_is_told(bench, &images);
     let listed = fs_err::read_to_string(images.raw.with_extension("packages")).unwrap();
     let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
     let macros = repository.join("noarch/ndb-macros-1-1.noarch.rpm");
