@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Options, access, room};
+use super::{
+    Error, Options, access, room,
+    tools::{ToolRoot, tools},
+};
 use crate::{
     cache::Cache,
     lock::{self, Lock},
@@ -36,6 +39,8 @@ pub struct Packages {
     pub files: Vec<PathBuf>,
     /// Files with the keys that signed them.
     pub keys: Vec<Vec<u8>>,
+    /// The tool root and its packages' files.
+    pub(super) tools: Option<(ToolRoot, Vec<PathBuf>)>,
 }
 
 /// Chooses packages: those of the lock with `--locked`, else the solver's.
@@ -100,7 +105,7 @@ pub fn packages(
     let list = chosen.to_plan()?;
     let files = fetched.into_iter().map(|fetched| fetched.path).collect();
     let keys = repo::trusted_keys(&chosen.distribution, &access);
-    Ok(Packages { list, epoch: chosen.resolution.epoch(), files, keys })
+    Ok(Packages { list, epoch: chosen.resolution.epoch(), files, keys, tools: None })
 }
 
 /// Chooses packages and brings them into the cache: once more where a repository changed between the two.
@@ -112,7 +117,9 @@ pub(super) fn fetched(loaded: &Loaded, options: &Options, cache: &Cache, report:
         let chosen = choose(loaded, options, cache, report)?;
         report.stage("fetch");
         room::check(&chosen, &loaded.profile, cache, options, report)?;
-        packages(chosen, loaded, options, cache, report)
+        let tools = tools(loaded, &chosen.resolution, options, cache, report)?;
+        let tools = tools.map(|tools| tools.fetch(loaded, options, cache, report)).transpose()?;
+        Ok(Packages { tools, ..packages(chosen, loaded, options, cache, report)? })
     };
     match attempt() {
         Err(Error::Repo(error)) if error.may_pass() && !options.locked && !options.offline => {

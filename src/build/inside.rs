@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, When};
+use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, TOOL_PACKAGES, When};
 use crate::{
     cache::is_full,
     disk, image,
@@ -20,13 +20,15 @@ use crate::{
     report::{Diagnostic, Event, Exit, Explain, Report},
     root::{self, Assembled},
     rpm::signature::Keyring,
-    sandbox::{Inside, Server},
+    sandbox::{Inside, Registrations, Server, Tools, native},
     strays::{self, Strays},
     system,
 };
 
 /// The root's folder below the work folder.
 pub(super) const ROOT: &str = "root";
+/// The tool root's.
+const TOOLS: &str = "tools";
 const STAGING: &str = "staging";
 const SPOOL: &str = "spool";
 
@@ -117,17 +119,21 @@ fn build(inside: Inside) -> Result<Made, Failure> {
     let job = kept.next().ok_or_else(|| host("read the job")(io::ErrorKind::InvalidInput.into()))?;
     let job: Job = serde_json::from_reader(io::BufReader::new(std::fs::File::from(job)))
         .map_err(|error| host("read the job")(error.into()))?;
-    for folder in [ROOT, STAGING, SPOOL] {
+    for folder in [ROOT, TOOLS, STAGING, SPOOL] {
         fs_err::create_dir(folder).map_err(host("make the root's folder"))?;
     }
     limit_processors(job.jobs).map_err(host("choose processors"))?;
     root::lua::set_machine(job.plan.arch.as_str());
+    let tools = job.tools.as_ref().map(|it| Tools { folder: TOOLS.into(), native: it.native.clone() });
     // Before there is a second thread.
     let terminal = job.shell.as_ref().and_then(|_| kept.next());
-    let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal)
+    let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal, tools.as_ref())
         .map_err(host("enter the root in the sandbox"))?;
     let report = report();
     let plan = &job.plan;
+    if let (Some(tools), Some(registrations)) = (&tools, &inside.registrations) {
+        make_tools(&job, tools, registrations, &mut server)?;
+    }
     let filled = fill(&job, &mut server, &report);
     if let Some(shell) = &job.shell {
         look_around(shell, &filled, &mut server, &report)?;
@@ -190,7 +196,7 @@ fn open_shell(server: &mut Server, term: &str, why: String, report: &Report) -> 
 fn shell(inside: Inside) -> Result<Made, Failure> {
     let term = inside.args.get(1).map_or("dumb", String::as_str);
     let terminal = inside.kept.into_iter().next();
-    let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal)
+    let mut server = Server::for_scriptlets(Path::new(ROOT), inside.procfs, terminal, None)
         .map_err(host("enter the root in the sandbox"))?;
     open_shell(&mut server, term, "the tree that was kept".to_owned(), &report())?;
     Ok(Made::default())
@@ -216,6 +222,14 @@ fn assemble(job: &Job, server: &mut Server, report: &Report) -> Result<Assembled
     let settings = root::Settings { install, epoch: plan.epoch, keys: keyring(job), no_scriptlets: false, shared };
     let packages: Vec<_> = (0..plan.packages.len()).map(|at| Path::new(PACKAGES).join(at.to_string())).collect();
     root::assemble(&packages, &settings, Path::new(ROOT), Path::new(STAGING), server, report)
+}
+
+/// Unpacks the tool root, and lets its programs run.
+fn make_tools(job: &Job, tools: &Tools, registrations: &Registrations, server: &mut Server) -> Result<(), Failure> {
+    let Some(root) = &job.tools else { return Ok(()) };
+    root.unpack(Path::new(TOOL_PACKAGES), &tools.folder, Path::new(STAGING), server, job.plan.epoch)?;
+    native::begin(registrations, tools).map_err(host("make this machine's programs run in the root"))?;
+    Ok(())
 }
 
 /// The keys that the plan lists, whatever else lies in their files.

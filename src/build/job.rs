@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::tools::ToolRoot;
 use crate::{
     plan::Plan,
     report::{Diagnostic, Event, Exit},
@@ -13,6 +14,9 @@ use crate::{
 pub(super) const PACKAGES: &str = "packages";
 /// Folder of the user's files below the work folder, by SHA-256.
 pub(super) const INPUTS: &str = "inputs";
+
+/// Folder of the tool root's package files, by number.
+pub(super) const TOOL_PACKAGES: &str = "tool-packages";
 
 /// Folder of earlier builds' initrds below the work folder, by name.
 pub(super) const INITRDS: &str = "initrds";
@@ -32,6 +36,8 @@ pub(super) struct Job {
     pub(super) strict: bool,
     /// Whether a person wants to look.
     pub(super) shell: Option<Shell>,
+    /// What stands in for programs of a root for another machine.
+    pub(super) tools: Option<ToolRoot>,
 }
 
 /// A shell in the root.

@@ -20,6 +20,7 @@ mod outside;
 mod results;
 mod room;
 mod secrets;
+mod tools;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,7 @@ pub use kept::Terminal;
 pub use outside::sweep;
 pub use results::{Built, ResultFile};
 pub use secrets::Secrets;
+pub use tools::{Tools, tools};
 
 /// What the command line says about a build.
 #[derive(Clone, Debug, Default)]
@@ -119,14 +121,15 @@ fn prepare(options: &Options, when: job::When, report: &Report) -> Result<outsid
     secrets::check(&mut loaded.profile, &secrets)?;
     let means = sandbox::emulate(outside::means(report)?, loaded.profile.arch)?;
     let cache = open_cache(options)?;
-    let Packages { list, epoch, files, keys } = choose::fetched(&loaded, options, &cache, report)?;
+    let Packages { list, epoch, files, keys, tools } = choose::fetched(&loaded, options, &cache, report)?;
     let work = outside::Work::make(options, &cache, &means)?;
     let plan = plan(options, &loaded, list, epoch, &work.inputs())?;
     let shell = options.shell.as_ref().map(|terminal| job::Shell { when, term: terminal.term.clone() });
-    let job = job::Job { plan, keys, jobs: options.jobs, secrets, strict: options.choice.strict, shell };
+    let (tools, tool_files) = tools.unzip();
+    let job = job::Job { plan, keys, jobs: options.jobs, secrets, strict: options.choice.strict, shell, tools };
     let initrds = initrds::Initrds::open(&cache, &job)?;
     let terminal = options.shell.as_ref().map(|terminal| terminal.descriptor.clone());
-    Ok(outside::Ready { job, files, initrds, work, terminal, cache })
+    Ok(outside::Ready { job, files, tool_files: tool_files.unwrap_or_default(), initrds, work, terminal, cache })
 }
 
 /// Loads the profile, with its literal secrets taken out; they are added to those that were given.

@@ -11,7 +11,7 @@ use super::{
     Error, Options,
     initrds::Initrds,
     inside::BUILD,
-    job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES},
+    job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, TOOL_PACKAGES},
 };
 use crate::{
     cache::Cache,
@@ -27,6 +27,9 @@ pub(super) fn means(report: &Report) -> Result<Means, Error> {
     }
     Ok(means)
 }
+
+/// Folders of the work folder that are ours.
+const FOLDERS: [&str; 4] = [PACKAGES, TOOL_PACKAGES, INPUTS, INITRDS];
 
 /// A work folder of this build; emptied and removed when it goes, unless it is to be kept for a person.
 pub(super) struct Work {
@@ -67,7 +70,7 @@ impl Work {
         let failed = |source| Error::Work { source };
         let handle = fs_err::File::open(&path).map_err(failed)?;
         let work = Self { path, handle, means: means.clone(), keep: false, _holder: holder };
-        for below in [PACKAGES, INPUTS, INITRDS] {
+        for below in FOLDERS {
             fs_err::create_dir(work.path.join(below)).map_err(failed)?;
         }
         Ok(work)
@@ -84,9 +87,11 @@ impl Work {
     }
 
     /// Puts package files and finished initrds in.
-    fn take(&self, packages: &[PathBuf], initrds: &Initrds) -> io::Result<()> {
-        for (at, file) in packages.iter().enumerate() {
-            lend(file, &self.path.join(PACKAGES).join(at.to_string()))?;
+    fn take(&self, packages: &[PathBuf], tools: &[PathBuf], initrds: &Initrds) -> io::Result<()> {
+        for (folder, files) in [(PACKAGES, packages), (TOOL_PACKAGES, tools)] {
+            for (at, file) in files.iter().enumerate() {
+                lend(file, &self.path.join(folder).join(at.to_string()))?;
+            }
         }
         for (name, file) in initrds.found() {
             lend(file, &self.path.join(INITRDS).join(name))?;
@@ -97,7 +102,7 @@ impl Work {
     /// The inner half's root may pass the folders that are ours, and read what is in them.
     fn open_up(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        for below in [PACKAGES, INPUTS, INITRDS] {
+        for below in FOLDERS {
             fs_err::set_permissions(self.path.join(below), PermissionsExt::from_mode(0o755))?;
         }
         Ok(())
@@ -139,6 +144,8 @@ pub(super) struct Ready {
     pub(super) job: Job,
     /// Package files in the plan's order.
     pub(super) files: Vec<PathBuf>,
+    /// Package files of the tool root.
+    pub(super) tool_files: Vec<PathBuf>,
     pub(super) initrds: Initrds,
     pub(super) work: Work,
     pub(super) terminal: Option<Arc<OwnedFd>>,
@@ -148,9 +155,9 @@ pub(super) struct Ready {
 
 /// Runs the inner half of a build, with open files for the results.
 pub(super) fn run(ready: &Ready, results: &[BorrowedFd<'_>], report: &Report) -> Result<Made, Error> {
-    let Ready { job, files, initrds, work, terminal, .. } = ready;
+    let Ready { job, files, tool_files, initrds, work, terminal, .. } = ready;
     let failed = |source| Error::Work { source };
-    work.take(files, initrds).map_err(failed)?;
+    work.take(files, tool_files, initrds).map_err(failed)?;
     work.open_up().map_err(failed)?;
     sandbox::give(&work.means, work.handle.as_fd())?;
     let job = in_memory(job).map_err(failed)?;

@@ -32,7 +32,12 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     chosen.pin(&loaded, &options, &cache, &report)?;
     let path = build::lock_path(&options.choice.profile, &loaded.profile.name);
     let mut lock = Lock::read(&path)?;
-    let section = Section::of(&chosen.wish, &chosen.resolution)?;
+    let mut section = Section::of(&chosen.wish, &chosen.resolution)?;
+    let tools = build::tools(&loaded, &chosen.resolution, &options, &cache, &report)?;
+    if let Some(mut tools) = tools {
+        tools.pin(&loaded, &options, &cache, &report)?;
+        section = section.with_tools(&tools.resolution)?;
+    }
     let name = lock::section(&loaded.profile);
     let changes = lock.sections.get(&name).map(|old| old.changes(&section));
     let packages = section.packages.len();

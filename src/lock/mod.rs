@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cache::Digest,
-    profile::{Place, Profile},
+    profile::{Arch, Place, Profile},
     repo::Packages,
     report::{Exit, Explain, Report},
     solve::{Chosen, Pin, Resolution, Wish},
@@ -69,7 +69,7 @@ pub struct Section {
     /// Container images, by reference.
     #[serde(default)]
     pub images: Vec<Image>,
-    /// Packages of the tool root, which is never in the image.
+    /// Packages of the tool root, which is never in the image: what a builder of another architecture runs itself.
     #[serde(default)]
     pub tools: Vec<Package>,
 }
@@ -324,6 +324,13 @@ impl Section {
         })
     }
 
+    /// With a tool root; every package's SHA-256 must be known.
+    pub fn with_tools(mut self, tools: &Resolution) -> Result<Self, Error> {
+        let packages = tools.packages.iter().map(|package| Package::of(package, tools));
+        self.tools = packages.collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
     /// Its packages as [`Wish::locked`] takes them: chosen anew, nothing changes that need not.
     pub fn pins(&self) -> Vec<Pin> {
         let pin = |package: &Package| Pin {
@@ -346,6 +353,16 @@ impl Section {
 
     /// The resolution again, as far as a build needs it.
     pub fn to_resolution(&self) -> Resolution {
+        self.resolution(&self.packages)
+    }
+
+    /// The tool root of a builder of that architecture, if it was locked.
+    pub fn to_tools(&self, arch: Arch) -> Option<Resolution> {
+        let of_arch = self.tools.iter().any(|package| package.arch == arch.as_str());
+        of_arch.then(|| self.resolution(&self.tools))
+    }
+
+    fn resolution(&self, packages: &[Package]) -> Resolution {
         let repositories = self.repositories.iter().map(|repository| crate::solve::Source {
             alias: repository.alias.clone(),
             state: crate::repo::State {
@@ -355,7 +372,7 @@ impl Section {
                 repomd: repository.repomd,
             },
         });
-        let packages = self.packages.iter().map(|package| package.to_chosen(self.epoch));
+        let packages = packages.iter().map(|package| package.to_chosen(self.epoch));
         Resolution { packages: packages.collect(), repositories: repositories.collect() }
     }
 }

@@ -48,8 +48,11 @@ fn wish(install: &[&str]) -> Wish {
 }
 
 fn lock() -> Lock {
+    lock_with(Section::of(&wish(&["podman", "bash >= 5", "no"]), &resolution()).unwrap())
+}
+
+fn lock_with(section: Section) -> Lock {
     let mut lock = Lock::default();
-    let section = Section::of(&wish(&["podman", "bash >= 5", "no"]), &resolution()).unwrap();
     lock.sections.insert("debian-rpm/x86/x86_64".into(), section);
     lock
 }
@@ -91,6 +94,18 @@ fn a_resolution_comes_back() {
     let mut unpinned = was;
     unpinned.packages[1].checksum = crate::repo::Checksum::parse("sha1", &"0".repeat(40)).unwrap();
     assert!(matches!(Section::of(&wish(&[]), &unpinned), Err(Error::Unpinned(name)) if name == "conmon"));
+}
+
+#[test]
+fn a_tool_root_is_a_builders() {
+    let section = Section::of(&wish(&["podman"]), &resolution()).unwrap();
+    assert_eq!(section.to_tools(Arch::X86_64), None);
+    let section = section.with_tools(&resolution()).unwrap();
+    let read = super::text::parse(&lock_with(section.clone()).to_string()).unwrap();
+    assert_eq!(read.sections.values().next(), Some(&section));
+    let tools = section.to_tools(Arch::X86_64).unwrap();
+    assert_eq!(tools.to_plan().unwrap(), resolution().to_plan().unwrap());
+    assert_eq!(section.to_tools(Arch::Aarch64), None);
 }
 
 #[test]

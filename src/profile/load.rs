@@ -3,7 +3,7 @@
 use std::env;
 
 use super::{
-    Choice, Faults, Loaded, Origins, Place, Source,
+    Arch, Choice, Distribution, Faults, Loaded, Origins, Place, Source,
     faults::option,
     find::{self, Kind},
     merge::{Target, assignment, guard, merge},
@@ -35,17 +35,7 @@ pub fn load(choice: &Choice) -> Result<Loaded, Faults> {
     let Some((target, trees)) = trees else {
         return Err(Faults::check(loader.faults).expect_err("a tree is missing for a reason that was told"));
     };
-    let mut reader = Reader {
-        profile: &trees.profile,
-        platform: &trees.platform,
-        distribution: &trees.distribution,
-        target: &target,
-        choice,
-        faults: Vec::new(),
-        warnings: Vec::new(),
-        notes: Vec::new(),
-        replaced: Default::default(),
-    };
+    let mut reader = Reader::new(&trees, &target, choice);
     let profile = reader.read();
     let (warnings, faults) = (reader.warnings, reader.faults);
     loader.faults.extend(faults);
@@ -68,11 +58,19 @@ pub fn load(choice: &Choice) -> Result<Loaded, Faults> {
     })
 }
 
+/// The distribution that is asked for, as it is for machines of another architecture.
+pub fn distribution_for(choice: &Choice, arch: Arch) -> Option<Distribution> {
+    let choice = &Choice { arch: Some(arch), ..choice.clone() };
+    let mut loader = Loader { choice, faults: Vec::new(), files: Vec::new() };
+    let (target, trees) = loader.trees()?;
+    Some(Reader::new(&trees, &target, choice).distribution())
+}
+
 /// The merged trees.
-struct Trees {
-    profile: Node,
-    platform: Node,
-    distribution: Node,
+pub(super) struct Trees {
+    pub(super) profile: Node,
+    pub(super) platform: Node,
+    pub(super) distribution: Node,
 }
 
 /// What is read on the way, and what is wrong with it.

@@ -197,7 +197,8 @@ fn names(shape: &Shape) -> Vec<&str> {
 
 /// A value of the command line: text, unless it begins like a list or map where one fits.
 fn value_of(text: &str, shape: &Shape, place: &super::Place) -> Result<Node, String> {
-    let structured = (text.starts_with('[') && shape.list().is_some()) || (text.starts_with('{') && shape.is_map());
+    let is_list = text.strip_prefix("!reset ").unwrap_or(text).starts_with('[');
+    let structured = (is_list && shape.list().is_some()) || (text.starts_with('{') && shape.is_map());
     if structured {
         let mut node = super::node::parse(text, &place.file).map_err(|broken| broken.message)?;
         as_argument(&mut node);

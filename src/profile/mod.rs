@@ -30,7 +30,7 @@ pub use builtin::{BuiltInFile, built_in_overlay};
 pub use catalog::{Listed, init, list, schema, source, text_of};
 pub use faults::Faults;
 pub use find::Kind;
-pub use load::load;
+pub use load::{distribution_for, load};
 pub use model::*;
 pub use origins::{Origin, Origins};
 pub use update::{Keep, Login, Mirror, Reboot, RebootMethod, Update, UpdateMethod};
@@ -92,7 +92,11 @@ impl Loaded {
     /// The distribution with the addresses that packages are fetched from: mirrors are in neither profile, lock nor
     /// manifest.
     pub fn fetched_from(&self) -> Distribution {
-        let mut distribution = self.profile.distribution.clone();
+        self.mirrored(self.profile.distribution.clone())
+    }
+
+    /// A distribution with those addresses.
+    pub fn mirrored(&self, mut distribution: Distribution) -> Distribution {
         for repository in &mut distribution.repositories {
             for (from, to) in &self.mirrors {
                 if let Some(rest) = repository

@@ -150,6 +150,20 @@ pub struct Distribution {
     pub absent: BTreeMap<String, String>,
     /// Folders of installed files that go onto a platform's firmware partition.
     pub boot_files: Vec<BootFiles>,
+    /// Programs that a builder of this architecture need not emulate in a root for another.
+    pub native: Native,
+}
+
+/// Packages whose programs a builder takes for its own architecture where the root is for another: they do the same,
+/// in a tenth of the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Native {
+    /// The packages, of which those count that the root has in the same version.
+    pub packages: Vec<String>,
+    /// Folders below `/usr` that hold this architecture's libraries.
+    pub libraries: Vec<String>,
+    /// Programs of these packages that are emulated all the same: they tell or need the architecture.
+    pub emulated: Vec<String>,
 }
 
 /// A package repository.

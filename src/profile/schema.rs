@@ -265,6 +265,11 @@ pub(super) const DISTRIBUTION: Shape = Record(fields! {
         "from": Absolute, "A folder or file of the root; `{version}` is the newest kernel's";
         "to": Text, "A folder of the first partition";
     }), "from")), "Platform → installed files that its firmware partition gets";
+    "native": Record(fields! {
+        "packages": TEXTS, "Packages whose programs run as the builder's own where the root is for another machine";
+        "libraries": List(&Absolute, ""), "Folders below `/usr` with this architecture's libraries";
+        "emulated": List(&Absolute, ""), "Programs that are emulated all the same: they tell or need the architecture";
+    }), "What a builder of another architecture need not emulate";
 });
 
 /// What every profile starts from.

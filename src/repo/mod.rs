@@ -63,6 +63,15 @@ pub struct Packages {
 }
 
 impl Packages {
+    /// The versions that there are of a package.
+    pub fn versions(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.offers.iter().flat_map(move |offer| {
+            let name = offer.words.find(name);
+            let named = offer.packages.iter().filter(move |package| Some(package.name) == name);
+            named.map(|package| offer.words.get(package.evr))
+        })
+    }
+
     /// Whether [`complete`] could add paths.
     pub fn has_more_paths(&self) -> bool {
         self.offers.iter().any(|offer| offer.filelists.is_some())

@@ -70,7 +70,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn io(what: &'static str, source: io::Error) -> Self {
+    pub(crate) fn io(what: &'static str, source: io::Error) -> Self {
         Self::Io { what, source }
     }
 }

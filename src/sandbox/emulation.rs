@@ -67,41 +67,64 @@ fn machine(arch: Arch) -> u8 {
     }
 }
 
-/// Makes programs of another architecture run in this user namespace, for as long as this process lives, and tries
-/// one in `folder`. To be called as root of the namespace, with a mount namespace of its own.
-pub(super) fn begin(emulator: &Emulator, folder: &Path) -> io::Result<()> {
-    let registered = register(emulator);
+/// The kernel's list of what runs which programs, in this user namespace. It ends with this.
+#[derive(Debug)]
+pub struct Registrations {
+    mount: OwnedFd,
+    emulator: Emulator,
+}
+
+/// Makes programs of another architecture run in this user namespace, and tries one in `folder`. Nothing where the
+/// host's own registration serves. To be called as root of the namespace, with a mount namespace of its own.
+pub(super) fn begin(emulator: &Emulator, folder: &Path) -> io::Result<Option<Registrations>> {
+    let registered = Registrations::new(emulator);
     match (attempt(emulator.arch, folder), registered) {
-        (Ok(()), registered) => {
-            // The registration ends with its last mount, which is this one.
-            registered.map(std::mem::forget).or(Ok(()))
-        }
+        (Ok(()), registered) => Ok(registered.ok()),
         (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
     }
 }
 
-/// A file system of registrations with this one in it, mounted nowhere.
-fn register(Emulator { arch, program }: &Emulator) -> io::Result<OwnedFd> {
-    let context = fsopen("binfmt_misc", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_create(context.as_fd())?;
-    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
-    let file = rustix::fs::openat(&mount, "register", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    std::fs::File::from(file).write_all(&rule(*arch, program))?;
-    Ok(mount)
+impl Registrations {
+    /// A file system of registrations, mounted nowhere, with the emulator in it: it ends with its last mount, which is
+    /// this one.
+    fn new(emulator: &Emulator) -> io::Result<Self> {
+        let context = fsopen("binfmt_misc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(context.as_fd())?;
+        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
+        let all = Self { mount, emulator: emulator.clone() };
+        all.add(&rule("rowi", emulator.arch, &emulator.program))?;
+        Ok(all)
+    }
+
+    fn add(&self, rule: &[u8]) -> io::Result<()> {
+        let file = rustix::fs::openat(&self.mount, "register", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        std::fs::File::from(file).write_all(rule)
+    }
+
+    /// The emulator's file.
+    pub(super) fn emulator(&self) -> &Path {
+        &self.emulator.program
+    }
+
+    /// From now on this program is asked instead of the emulator.
+    pub(super) fn replace(&self, program: &Path) -> io::Result<()> {
+        // The kernel asks the newest first (fs/binfmt_misc.c, `list_add`).
+        self.add(&rule("rowi-native", self.emulator.arch, program))
+    }
 }
 
 /// `:name:type:offset:magic:mask:interpreter:flags`. The mask lets the ABI's number and version differ, and takes
 /// executables and shared objects (types 2 and 3). `P`: the program keeps its `argv[0]`; `O`: it need not be readable;
 /// `C`: set-id programs keep their credentials; `F`: see above.
-fn rule(arch: Arch, program: &Path) -> Vec<u8> {
+fn rule(name: &str, arch: Arch, program: &Path) -> Vec<u8> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
     let magic = &header(arch)[..20];
     let mut mask = [0xff; 20];
     mask[7] = 0;
     mask[8] = 0;
     mask[16] = 0xfe;
-    let mut rule = format!(":rowi-{arch}:M::{}:{}:", hex(magic), hex(&mask)).into_bytes();
+    let mut rule = format!(":{name}-{arch}:M::{}:{}:", hex(magic), hex(&mask)).into_bytes();
     rule.extend_from_slice(std::os::unix::ffi::OsStrExt::as_bytes(program.as_os_str()));
     rule.extend_from_slice(b":POCF");
     rule
@@ -127,7 +150,7 @@ fn header(arch: Arch) -> [u8; 64] {
 /// Where the smallest program is loaded.
 const BASE: u64 = 0x40_0000;
 
-/// A program that does nothing but end well: `exit(0)`.
+/// Ends well, and does nothing else: `exit(0)`.
 fn smallest(arch: Arch) -> Vec<u8> {
     let code: &[u8] = match arch {
         // mov x0, #0; mov x8, #93; svc #0
@@ -135,9 +158,14 @@ fn smallest(arch: Arch) -> Vec<u8> {
         // xor edi, edi; mov eax, 60; syscall
         Arch::X86_64 => b"\x31\xff\xb8\x3c\x00\x00\x00\x0f\x05",
     };
+    executable(arch, code)
+}
+
+/// A program of one segment, readable and executable: headers, then the code from its first instruction.
+pub(super) fn executable(arch: Arch, code: &[u8]) -> Vec<u8> {
     let mut program = header(arch).to_vec();
     let length = 64 + 56 + code.len() as u64;
-    // One segment, readable and executable: the whole file.
+    // The whole file (PT_LOAD), readable and executable.
     program.extend_from_slice(&1_u32.to_le_bytes());
     program.extend_from_slice(&5_u32.to_le_bytes());
     for field in [0, BASE, BASE, length, length, 0x1_0000] {
@@ -169,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_rule_is_as_the_kernel_reads_it() {
-        let rule = String::from_utf8(rule(Arch::Aarch64, Path::new("/usr/bin/qemu"))).unwrap();
+        let rule = String::from_utf8(rule("rowi", Arch::Aarch64, Path::new("/usr/bin/qemu"))).unwrap();
         let fields: Vec<&str> = rule.split(':').collect();
         // The magic and mask of QEMU's own scripts/qemu-binfmt-conf.sh, but for the ABI's version.
         let magic = r"\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";

@@ -53,6 +53,8 @@ pub struct Inside {
     pub kept: Vec<OwnedFd>,
     /// The arguments that the caller gave.
     pub args: Vec<String>,
+    /// What runs programs of another architecture, if the sandbox itself says so.
+    pub registrations: Option<emulation::Registrations>,
 }
 
 /// To be called first of all in `main`, while there is one thread. Nothing when this process is not an inner half;
@@ -116,13 +118,14 @@ fn enter(orders: &Orders, args: Vec<String>) -> Result<Inside, Fault> {
     rustix::system::sethostname(b"localhost").map_err(at(Step::Namespaces))?;
     mounts::private().and_then(|()| mounts::reach_work()).map_err(at(Step::Mounts))?;
     first_process(orders.procfs).map_err(at(Step::Namespaces))?;
-    if let Some(emulator) = &orders.emulator {
-        emulation::begin(emulator, Path::new(".")).map_err(at(Step::Emulation))?;
-    }
+    let registrations = match &orders.emulator {
+        Some(emulator) => emulation::begin(emulator, Path::new(".")).map_err(at(Step::Emulation))?,
+        None => None,
+    };
     rehearse(orders.procfs)?;
     say(&Message::Ready).map_err(at(Step::Namespaces))?;
     close_control();
-    Ok(Inside { procfs: orders.procfs, kept, args })
+    Ok(Inside { procfs: orders.procfs, kept, args, registrations })
 }
 
 /// This process ends when `parent` does, or at once if that is gone.
@@ -196,7 +199,7 @@ fn rehearse(procfs: Procfs) -> Result<(), Fault> {
 fn rehearsal(procfs: Procfs) -> Result<(), Fault> {
     system::unshare(libc::CLONE_NEWNS).map_err(at(Step::Mounts))?;
     drop(mounts::process_files(procfs).map_err(at(Step::Procfs))?);
-    drop(mounts::Mounts::make(procfs).map_err(at(Step::Mounts))?);
+    drop(mounts::Mounts::make(procfs, None).map_err(at(Step::Mounts))?);
     confine::confine().map_err(at(Step::Confine))
 }
 
@@ -212,7 +215,7 @@ pub(super) fn clear(folder: &Path) -> io::Result<()> {
 fn run(inside: &Inside) -> io::Result<ExitCode> {
     let root = inside.args.get(1).ok_or(io::ErrorKind::InvalidInput)?;
     let commands = inside.kept.first().ok_or(io::ErrorKind::InvalidInput)?.try_clone()?;
-    let mut server = Server::for_scriptlets(Path::new(root), inside.procfs, None)?;
+    let mut server = Server::for_scriptlets(Path::new(root), inside.procfs, None, None)?;
     let mut out = io::stdout().lock();
     for line in BufReader::new(fs_err::File::from_parts(commands.into(), "commands")).lines() {
         let command: Command = serde_json::from_str(&line?)?;

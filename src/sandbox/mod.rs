@@ -7,7 +7,8 @@
 //!                          └→ Server: pid 1 of a second pid namespace, in the root, confined; runs jobs one by one
 //! ```
 //!
-//! A root of another architecture is emulated, scriptlet by scriptlet as if it were the machine's own.
+//! A root of another architecture is emulated, scriptlet by scriptlet as if it were the machine's own; programs of which
+//! there are builds for this machine ([`native`]) are not.
 //! The build's inner half sees the tree as it is: `/dev`, `/proc` and the rest are mounted for the server alone.
 //! A root inside is never the host's root: see [`Mapping`]. When the caller dies, everything inside dies with it,
 //! SIGKILL included: each process ends with its parent, and a pid namespace with its first process. Mounts go with
@@ -23,24 +24,26 @@ use crate::{
 };
 
 mod confine;
+mod dispatch;
 mod doctor;
 mod emulation;
 pub mod inside;
 mod job;
 mod mapping;
 mod mounts;
+pub mod native;
 mod outside;
 mod runner;
 mod server;
 mod system;
 
 pub use doctor::{Check, doctor};
-pub use emulation::Emulator;
+pub use emulation::{Emulator, Registrations};
 pub use inside::Inside;
 pub use job::{Command, End, Ended, What};
 pub use mapping::Mapping;
 pub use outside::{Finished, empty, emulate, give, probe, probe_with, run_inside};
-pub use server::Server;
+pub use server::{Place, Server, Tools};
 
 /// The first argument with which this program calls itself to be the inner half.
 pub const INSIDE: &str = "__inside";

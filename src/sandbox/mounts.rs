@@ -20,7 +20,7 @@ use rustix::{
     process::{chdir, pivot_root},
 };
 
-use super::Procfs;
+use super::{Procfs, Tools, dispatch::PLACE, native, system};
 
 /// Device nodes that are the host's.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -53,11 +53,13 @@ pub(super) struct Mounts {
     pts: OwnedFd,
     /// In the order in which they go.
     folders: Vec<(&'static str, OwnedFd)>,
+    /// The builder's own programs, and links to their libraries.
+    tools: Option<(OwnedFd, Vec<(String, String)>)>,
 }
 
 impl Mounts {
     /// Makes all mounts. This process has a mount namespace of its own, and rights over it.
-    pub(super) fn make(procfs: Procfs) -> io::Result<Self> {
+    pub(super) fn make(procfs: Procfs, tools: Option<&Tools>) -> io::Result<Self> {
         let nothing = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         let read_only = nothing | MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY;
         let devices = DEVICES
@@ -75,6 +77,13 @@ impl Mounts {
                 ("tmp", new("tmpfs", &[("mode", "01777")], nothing)?),
                 ("var/tmp", new("tmpfs", &[("mode", "01777")], nothing)?),
             ],
+            tools: tools
+                .map(|tools| {
+                    let mount = clone(&tools.folder.to_string_lossy(), OpenTreeFlags::empty())?;
+                    system::read_only(mount.as_fd())?;
+                    io::Result::Ok((mount, native::links(&tools.native).collect()))
+                })
+                .transpose()?,
         })
     }
 
@@ -93,7 +102,17 @@ impl Mounts {
         }
         folder("/dev/pts", 0o755)?;
         folder("/dev/shm", 0o1777)?;
-        attach(&self.pts, "/dev/pts")
+        attach(&self.pts, "/dev/pts")?;
+        let Some((mount, links)) = self.tools else { return Ok(()) };
+        folder(PLACE, 0o755)?;
+        attach(&mount, PLACE)?;
+        for (place, target) in links {
+            if let Some(above) = Path::new(&place).parent() {
+                std::fs::DirBuilder::new().recursive(true).create(above)?;
+            }
+            rustix::fs::symlink(target, place)?;
+        }
+        Ok(())
     }
 }
 

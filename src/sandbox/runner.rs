@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, End, Procfs, Server, What};
+use super::{Command, End, Place, Procfs, Server, Tools, What};
 use crate::root::{self, Job, Outcome, Program, Runner, lua};
 
 /// Time for a scriptlet. Long, since a slow machine must give the same image; short enough that a build that hangs
@@ -35,8 +35,9 @@ impl Server {
         root: &std::path::Path,
         procfs: Procfs,
         terminal: Option<std::os::fd::OwnedFd>,
+        tools: Option<&Tools>,
     ) -> io::Result<Self> {
-        Self::start(root, procfs, run_lua, terminal)
+        Self::start(Place { root, procfs, tools }, run_lua, terminal)
     }
 
     /// A shell on the terminal that the server was given, until it ends. `term` is the terminal's name (`$TERM`).

@@ -13,7 +13,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -26,7 +26,7 @@ use super::{
     job::{self, End},
     mounts, system,
 };
-use crate::exec::Bounded;
+use crate::{exec::Bounded, profile::Native};
 
 /// The longest request or answer: a script and a list of files fit many times.
 const LONGEST: u32 = 256 << 20;
@@ -41,6 +41,26 @@ const OUTPUT: u8 = b'o';
 const END: u8 = b'e';
 const FAULT: u8 = b'f';
 
+/// Where commands run, and what they find there.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The root.
+    pub root: &'a Path,
+    /// Which `/proc` it has.
+    pub procfs: Procfs,
+    /// The builder's own programs, if the root is for another machine.
+    pub tools: Option<&'a Tools>,
+}
+
+/// A tool root: a folder in which the builder's own programs are, or will be ([`super::native::begin`]).
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What the distribution says of it.
+    pub native: Native,
+}
+
 /// Runs commands in a root. Ends, with all that runs in the root, when it is dropped.
 #[derive(Debug)]
 #[must_use = "commands run in it"]
@@ -51,20 +71,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Enters `root`, making the folders in it that are mounted over (`dev`, `proc`, `sys`, `run`, `tmp`, `var/tmp`)
+    /// Enters a root, making the folders in it that are mounted over (`dev`, `proc`, `sys`, `run`, `tmp`, `var/tmp`)
     /// where they are missing. To be called while this process has one thread. `call` is what
     /// [`super::What::Call`] runs, in a child of the server's; its result is the exit code. `terminal` is for
     /// [`Command::terminal`].
     ///
     /// # Errors
     /// The root cannot be entered.
-    pub fn start(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, terminal: Option<OwnedFd>) -> io::Result<Self> {
+    pub fn start(place: Place<'_>, call: fn(&[u8]) -> i32, terminal: Option<OwnedFd>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let owner = rustix::process::getpid();
         match system::fork()? {
             system::Forked::Child => {
                 drop(ours);
-                let done = live(root, procfs, call, owner, &Held { stream: theirs, terminal });
+                let done = live(place, call, owner, &Held { stream: theirs, terminal });
                 system::leave(i32::from(done.is_err()))
             }
             system::Forked::Parent(process) => {
@@ -141,7 +161,8 @@ struct Held {
 }
 
 /// The life of the first child: makes the namespaces, and waits for the server in them.
-fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, held: &Held) -> io::Result<()> {
+fn live(place: Place<'_>, call: fn(&[u8]) -> i32, owner: Pid, held: &Held) -> io::Result<()> {
+    let procfs = place.procfs;
     // Without a pid namespace somebody has to survive the build, and end what it leaves.
     if procfs == Procfs::Own && !system::die_with(Some(owner))? {
         return Ok(());
@@ -170,7 +191,7 @@ fn live(root: &Path, procfs: Procfs, call: fn(&[u8]) -> i32, owner: Pid, held: &
                 rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
             }
             let mut held = only(held)?;
-            match settle(root, procfs) {
+            match settle(place) {
                 Ok(()) => reply(&mut held.stream, END, &serde_json::to_vec(&End::Exit(0))?)?,
                 Err(error) => return reply(&mut held.stream, FAULT, format!("entering the root: {error}").as_bytes()),
             }
@@ -213,10 +234,10 @@ fn only(held: &Held) -> io::Result<Held> {
     Ok(Held { stream, terminal: kept.next() })
 }
 
-fn settle(root: &Path, procfs: Procfs) -> io::Result<()> {
+fn settle(Place { root, procfs, tools }: Place<'_>) -> io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::umask(rustix::fs::Mode::empty());
-    let mounts = mounts::Mounts::make(procfs)?;
+    let mounts = mounts::Mounts::make(procfs, tools)?;
     mounts::enter(root, mounts)?;
     let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(null.as_fd())?;

@@ -1,6 +1,9 @@
 //! System calls that no crate offers safely, each in the smallest wrapper.
 
-use std::io;
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 use rustix::process::{Pid, Signal, WaitOptions, set_parent_process_death_signal, waitpid};
 
@@ -29,6 +32,21 @@ pub(super) fn fork() -> io::Result<Forked> {
 pub(super) fn unshare(namespaces: libc::c_int) -> io::Result<()> {
     // SAFETY: namespaces take no memory or descriptors away; callers pass no other flag.
     match unsafe { libc::unshare(namespaces) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes a mount of ours read-only, whatever else it is (mount_setattr(2)).
+#[expect(unsafe_code, reason = "the crate in use has no such call")]
+pub(super) fn read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
+    let attributes = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let size = size_of_val(&attributes);
+    let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+    // SAFETY: the kernel reads `size` bytes of the structure and the empty path during the call.
+    let done =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, flags, &raw const attributes, size) };
+    match done {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -68,6 +68,9 @@ impl Programs<'_> {
             "--no-hostonly",
             "--no-hostonly-cmdline",
             "--no-compress",
+            // These two would be in or not as the builder is a virtual machine or not; no root of ours is theirs.
+            "--omit",
+            "virtfs virtiofs",
         ];
         let drivers = self.plan.boot.initrd_drivers.join(" ");
         if !drivers.is_empty() {

@@ -36,9 +36,14 @@ fn programs_of_another_machine_run_in_the_sandbox_and_nowhere_else() {
     nowhere.expect(0, &["NO  aarch64 programs", "hint: install the package `qemu-user-static`"]);
 }
 
-/// The bench, and the test distribution for aarch64 where every user can read it.
+/// What is only tried with everything else.
 fn all() -> Option<(&'static Bench, String)> {
-    let bench = BENCH.as_ref().filter(|_| is_all())?;
+    foreign().filter(|_| is_all())
+}
+
+/// The bench, and the test distribution for both architectures where every user can read it.
+fn foreign() -> Option<(&'static Bench, String)> {
+    let bench = BENCH.as_ref()?;
     let from = test_distribution()?.with_file_name("aarch64");
     if !from.join("repodata/repomd.xml").exists() {
         return skip(&format!("there is no repository in `{}`", from.display()));
@@ -48,7 +53,15 @@ fn all() -> Option<(&'static Bench, String)> {
         run("cp", &["-r", "--reflink=auto", text(&from), text(&to)]);
         run("chmod", &["-R", "a+rX", text(&to)]);
     }
-    Some((bench, format!("debian-rpm=dir:{}", to.display())))
+    // Both architectures: the tool root is of this machine's.
+    let both = bench.folder.join("both");
+    if !both.exists() {
+        fs_err::create_dir(&both).unwrap();
+        for (arch, place) in [("aarch64", to.clone()), ("x86_64", bench.repository.clone())] {
+            std::os::unix::fs::symlink(place, both.join(arch)).unwrap();
+        }
+    }
+    Some((bench, format!("debian-rpm=dir:{}/{{arch}}", both.display())))
 }
 
 fn build(bench: &Bench, who: Who, repository: &str, what: &[&str]) -> Vec<PathBuf> {
@@ -58,6 +71,26 @@ fn build(bench: &Bench, who: Who, repository: &str, what: &[&str]) -> Vec<PathBu
     String::from_utf8(built.stdout).unwrap().lines().map(PathBuf::from).collect()
 }
 
+/// Built as an ordinary user, booted by UEFI on QEMU's `virt`.
+#[test]
+fn kubic_for_aarch64_starts() {
+    let Some((bench, repository)) = foreign() else { return };
+    let what = ["--profile", "kubic", "--platform", "vm", "--format", "qcow2", "--output", "arm-kubic"];
+    let image = build(bench, Who::User, &repository, &what).remove(0);
+    starts(bench, &image, "1200");
+}
+
+/// The image's own kernel comes to the login prompt, and every check holds.
+fn starts(bench: &Bench, image: &Path, timeout: &str) {
+    let args = ["boot", "--check", "--timeout", timeout, text(image)];
+    let checked = bench.command(Who::Root, &args).output().unwrap();
+    let table = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success(), "{table}{}", String::from_utf8_lossy(&checked.stderr));
+    for told in ["login prompt", "root is read-only", "root is the default subvolume"] {
+        assert!(table.lines().any(|line| line.contains(told) && line.contains(" ok ")), "{told}: {table}");
+    }
+}
+
 /// As an ordinary user; file by file, by other people's tools, and by booting it through U-Boot and GRUB.
 #[test]
 fn a_raspberry_pi_3_finds_its_files_and_starts() {
@@ -65,6 +98,7 @@ fn a_raspberry_pi_3_finds_its_files_and_starts() {
     let what = ["--profile", "kubic", "--platform", "raspberrypi3", "--format", "raw,raw.xz", "--output", "pi"];
     let results = build(bench, Who::User, &repository, &what);
     let [raw, packed] = results.as_slice() else { panic!("{results:?}") };
+    emulated_throughout(bench, &repository, &what, raw);
     let parts = partitions(raw);
     let kinds: Vec<&str> = parts.iter().map(|(.., kind)| kind.as_str()).collect();
     assert_eq!(kinds, ["c", "c", "83"], "two FATs that the firmware knows, and the root");
@@ -96,13 +130,16 @@ fn a_raspberry_pi_3_finds_its_files_and_starts() {
     }
     bench.command(Who::User, &["verify", text(raw)]).assert().success();
     flashed_by_its_map(raw, packed);
-    let args = ["boot", "--check", "--timeout", "2400", text(packed)];
-    let checked = bench.command(Who::Root, &args).output().unwrap();
-    let table = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(checked.status.success(), "{table}{}", String::from_utf8_lossy(&checked.stderr));
-    for told in ["login prompt", "root is read-only", "root is the default subvolume"] {
-        assert!(table.lines().any(|line| line.contains(told) && line.contains(" ok ")), "{told}: {table}");
-    }
+    starts(bench, packed, "2400");
+}
+
+/// Nothing of the builder's own programs is seen in what they made.
+fn emulated_throughout(bench: &Bench, repository: &str, what: &[&str], native: &Path) {
+    let what =
+        [&what[..4], &["--format", "raw", "--output", "emulated", "--set", "native.packages=!reset []"]].concat();
+    let emulated = build(bench, Who::Root, repository, &what).remove(0);
+    run("cmp", &[text(&emulated), text(native)]);
+    fs_err::remove_file(emulated).unwrap();
 }
 
 /// A flashing program that writes what the map names makes of a used card what is on the disk.

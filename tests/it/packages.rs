@@ -36,6 +36,7 @@ fn distribution(folder: &Path) -> Distribution {
         paths: Default::default(),
         absent: Default::default(),
         boot_files: Vec::new(),
+        native: Default::default(),
     }
 }
 

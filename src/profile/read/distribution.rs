@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reader, flag, string, word};
+use super::{Reader, flag, string, strings, word};
 use crate::profile::{
-    AllowedFailure, BootFiles, Distribution, EtcMode, Key, OnImage, Place, Repository, Traits, Verify, faults::option,
-    find, node::Node, scalar,
+    AllowedFailure, BootFiles, Distribution, EtcMode, Key, Native, OnImage, Place, Repository, Traits, Verify,
+    faults::option, find, node::Node, scalar,
 };
 use crate::{repo::without_user, rpmdb::Backend};
 
@@ -13,7 +13,7 @@ use crate::{repo::without_user, rpmdb::Backend};
 pub(super) const DEFAULT_PRIORITY: u32 = 99;
 
 impl Reader<'_> {
-    pub(super) fn distribution(&mut self) -> Distribution {
+    pub(in crate::profile) fn distribution(&mut self) -> Distribution {
         let node = self.distribution;
         let keys = self.keys();
         Distribution {
@@ -38,6 +38,11 @@ impl Reader<'_> {
                 from: string(item, "from").unwrap_or_default(),
                 to: string(item, "to").unwrap_or_default(),
             }),
+            native: Native {
+                packages: strings(node, "native.packages"),
+                libraries: strings(node, "native.libraries"),
+                emulated: strings(node, "native.emulated"),
+            },
         }
     }
 
@@ -135,7 +140,7 @@ impl Reader<'_> {
             let message = format!("`--repo {text}` is not ALIAS=URL");
             return self.fault(&place, message, "for example `--repo mine=dir:./packages`");
         };
-        let url = self.address(&Node::text(url, place));
+        let url = self.address(&Node::text(url.replace("{arch}", self.target.arch.as_str()), place));
         if let Some(known) = all.iter_mut().find(|repository| repository.alias == alias) {
             (known.url, known.build) = (url, true);
             return;

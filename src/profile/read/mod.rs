@@ -15,7 +15,7 @@ pub(super) use distribution::substitute;
 
 use std::collections::BTreeMap;
 
-use super::{Choice, Place, Profile, merge::Target, node::Node};
+use super::{Choice, Place, Profile, load::Trees, merge::Target, node::Node};
 use crate::report::Diagnostic;
 
 /// Settings that this version checks and carries, but does not apply.
@@ -52,6 +52,15 @@ pub(super) struct Reader<'a> {
     pub(super) notes: Vec<String>,
     /// Roles that others stand in for.
     pub(super) replaced: BTreeMap<String, Vec<String>>,
+}
+
+impl<'a> Reader<'a> {
+    /// Of these trees.
+    pub(super) fn new(trees: &'a Trees, target: &'a Target, choice: &'a Choice) -> Self {
+        let Trees { profile, platform, distribution } = trees;
+        let (faults, warnings, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { profile, platform, distribution, target, choice, faults, warnings, notes, replaced: BTreeMap::new() }
+    }
 }
 
 impl Reader<'_> {

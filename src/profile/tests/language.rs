@@ -113,8 +113,10 @@ fn set_reaches_every_kind_of_file() {
         "variables.mirror=https://mirror.example.org/suse",
         "selinux=permissive",
         "version=1.10",
+        "first_boot.sources=!reset [ignition]",
     ]));
     let profile = &loaded.profile;
+    assert_eq!(profile.machine.first_boot.sources, ["ignition"]);
     assert_eq!((profile.machine.hostname.as_str(), profile.version.as_deref()), ("web1", Some("1.10")));
     assert_eq!(profile.layout.size, Some(crate::units::Bytes::from_gib(40)));
     assert_eq!(profile.distribution.repositories[0].url, "https://mirror.example.org/suse/tumbleweed/repo/oss");

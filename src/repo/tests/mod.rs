@@ -105,6 +105,7 @@ fn distribution(url: &str, verify: Required) -> Distribution {
         paths: Default::default(),
         absent: Default::default(),
         boot_files: Vec::new(),
+        native: Default::default(),
     }
 }
 

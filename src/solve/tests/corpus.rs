@@ -39,6 +39,7 @@ fn distribution(folders: &[(&str, PathBuf)]) -> Distribution {
         paths: BTreeMap::new(),
         absent: BTreeMap::new(),
         boot_files: Vec::new(),
+        native: Default::default(),
     }
 }
 
