@@ -19,6 +19,7 @@ mod node;
 mod open;
 mod origins;
 mod read;
+mod registries;
 mod scalar;
 mod schema;
 mod shape;
@@ -33,6 +34,7 @@ pub use find::Kind;
 pub use load::{distribution_for, load};
 pub use model::*;
 pub use origins::{Origin, Origins};
+pub use registries::{Registries, Registry};
 pub use update::{Keep, Login, Mirror, Reboot, RebootMethod, Update, UpdateMethod};
 
 /// What the command line says about the profile.

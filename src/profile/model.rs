@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Registries;
 use crate::{rpmdb::Backend, units::Bytes};
 
 /// A checked profile for one platform, distribution and architecture.
@@ -548,8 +549,8 @@ pub struct Container {
     pub runtimes: Vec<Runtime>,
     /// `crun` or `runc`.
     pub low_level: Option<String>,
-    /// Registries searched for names without one.
-    pub search_registries: Vec<String>,
+    /// Where images come from.
+    pub registries: Registries,
 }
 
 /// A container runtime.
@@ -566,6 +567,19 @@ pub enum Runtime {
     Containerd,
     /// LXC.
     Lxc,
+}
+
+impl Runtime {
+    /// The program that it is, for people.
+    pub fn daemon(self) -> &'static str {
+        match self {
+            Self::Podman => "podman",
+            Self::Docker => "dockerd",
+            Self::CriO => "crio",
+            Self::Containerd => "containerd",
+            Self::Lxc => "lxc",
+        }
+    }
 }
 
 /// First boot.

@@ -128,7 +128,10 @@ pub(super) const PROFILE: Shape = Record(fields! {
     }), "Containers";
     "registries": Record(fields! {
         "search": TEXTS, "Registries for names without one";
-        "mirrors": Map(&TEXTS), "Registry → its mirrors";
+        "short_names": Word(&["enforcing", "permissive", "disabled"]), "What is done with such a name: ask or refuse, ask or search, search";
+        "mirrors": Map(&TEXTS), "Registry, or a path in it → what is asked first, in this order; images keep their names";
+        "insecure": TEXTS, "Registries and mirrors that are reached by HTTP, or with any certificate";
+        "blocked": TEXTS, "Registries, or paths in them, from which nothing is pulled";
         "credentials": Map(&Secret), "Registry → user and password";
         "in_image": Flag, "Whether credentials are left in the image";
         "verify": Free, "Signatures that container images need";

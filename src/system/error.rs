@@ -39,6 +39,14 @@ pub enum Error {
     /// The SELinux policy that is installed.
     #[error("the labels of the SELinux policy cannot be read")]
     Labels(#[source] crate::selinux::Error),
+    /// A configuration file of a package that has to be added to.
+    #[error("`{path}` of the installed packages cannot be added to: {fault}")]
+    Broken {
+        /// The file.
+        path: &'static str,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// The profile names an account that the system has not.
     #[error("{what} `{name}` is not known in the installed system")]
     Unknown {

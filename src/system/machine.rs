@@ -33,15 +33,10 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     changes
 }
 
-/// containers-registries.conf(5), containers.conf(5).
+/// containers.conf(5).
 fn containers(plan: &Plan) -> Vec<Change> {
     let container = &plan.machine.container;
     let mut changes = Vec::new();
-    if !container.search_registries.is_empty() {
-        let names: Vec<String> = container.search_registries.iter().map(|name| format!("\"{name}\"")).collect();
-        let line = format!("unqualified-search-registries = [{}]\n", names.join(", "));
-        changes.push(put_text(plan, "/etc/containers/registries.conf.d/10-rowi.conf", 0o644, &line));
-    }
     if let Some(runtime) = container.low_level.as_ref().filter(|_| container.runtimes.contains(&Runtime::Podman)) {
         let lines = format!("[engine]\nruntime = \"{runtime}\"\n");
         changes.push(put_text(plan, "/etc/containers/containers.conf.d/10-rowi.conf", 0o644, &lines));

@@ -21,6 +21,7 @@ mod initrd;
 mod machine;
 mod network;
 mod programs;
+mod registries;
 mod repositories;
 mod selinux;
 mod services;
@@ -146,6 +147,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
     let mut changes: Vec<Change> = concerns.iter().flat_map(|concern| concern(plan, tree)).collect();
     changes.extend(network::changes(plan, secrets, tree));
     changes.extend(repositories::changes(plan, secrets, tree));
+    changes.extend(registries::changes(plan, tree)?);
     changes.extend(accounts::changes(plan, secrets, tree)?);
     changes.extend(files::changes(plan, inputs, tree)?);
     Ok(changes)

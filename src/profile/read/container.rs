@@ -1,6 +1,6 @@
-//! Container runtimes and registries.
+//! Container runtimes.
 
-use super::{Reader, string, strings, word};
+use super::{Reader, string, word};
 use crate::profile::{Container, Runtime, node::Node};
 
 impl Reader<'_> {
@@ -14,12 +14,8 @@ impl Reader<'_> {
                 }
             }
         }
-        self.mirrors(&runtimes);
-        Container {
-            runtimes,
-            low_level: string(self.profile, "container.low_level"),
-            search_registries: strings(self.profile, "registries.search"),
-        }
+        let registries = self.registries(&runtimes);
+        Container { runtimes, low_level: string(self.profile, "container.low_level"), registries }
     }
 
     /// The runtime itself, or those whose roles stand in for it.
@@ -30,17 +26,5 @@ impl Reader<'_> {
         }
         self.needs("container.runtimes", &role, item);
         vec![name.to_owned()]
-    }
-
-    fn mirrors(&mut self, runtimes: &[Runtime]) {
-        let mirrors = self.profile.at("registries.mirrors").map(Node::entries).unwrap_or_default();
-        for (key, _) in mirrors {
-            if runtimes.contains(&Runtime::Docker) && key.name != "docker.io" {
-                let message =
-                    format!("`registries.mirrors` names `{}`, and dockerd can mirror `docker.io` only", key.name);
-                let hint = "runtime `podman`, or `preload:` the images, or name the mirror in the image's name";
-                self.fault(&key.place, message, hint);
-            }
-        }
     }
 }

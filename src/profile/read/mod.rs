@@ -8,6 +8,7 @@ mod layout;
 mod machine;
 mod network;
 mod packages;
+mod registries;
 mod update;
 mod users;
 
@@ -19,14 +20,8 @@ use super::{Choice, Place, Profile, load::Trees, merge::Target, node::Node};
 use crate::report::Diagnostic;
 
 /// Settings that this version checks and carries, but does not apply.
-const CARRIED: &[&str] = &[
-    "preload",
-    "kubernetes.config",
-    "registries.mirrors",
-    "registries.credentials",
-    "registries.verify",
-    "logging.forward",
-];
+const CARRIED: &[&str] =
+    &["preload", "kubernetes.config", "registries.credentials", "registries.verify", "logging.forward"];
 
 /// Settings that are carried for other commands, without a note.
 const KEPT: &[&str] = &["image.name", "image.identity", "kubernetes.node", "registries.in_image"];

@@ -112,6 +112,26 @@ fn single_faults() {
             "`registries.mirrors` names `quay.io`, and dockerd can mirror `docker.io` only",
             "podman",
         ),
+        (
+            "registries: {mirrors: {registry.opensuse.org/kubic: [m.example]}}\ncontainer: {runtimes: [containerd]}\npackages: {roles: [container.containerd]}",
+            "`registries.mirrors` names `registry.opensuse.org/kubic`, and containerd mirrors whole registries only",
+            "mirror `registry.opensuse.org`",
+        ),
+        (
+            "registries: {blocked: [quay.io]}\npackages: {roles: [container.docker]}\ncontainer: {runtimes: [docker]}",
+            "`registries.blocked` is set, and dockerd can block no registry",
+            "podman",
+        ),
+        (
+            "registries: {insecure: [\"http://m.example:5000\"]}",
+            "`registries.insecure`: `http://m.example:5000` is no registry",
+            "`m.example:5000`",
+        ),
+        (
+            "registries: {search: [docker]}",
+            "`registries.search`: `docker` is no registry",
+            "a host with a dot or a port",
+        ),
         ("update: {repositories: [{alias: a/b, url: \"https://x\"}]}", "`a/b` is no alias", ""),
         ("update: {repositories: [{alias: a, url: \"ftp://x\"}]}", "`ftp://x` is no address", "begins with `https:`"),
         (
