@@ -451,6 +451,10 @@ pub struct User {
     pub uid: Option<u32>,
     /// Login shell.
     pub shell: Option<String>,
+    /// Whether the user's services run without a login.
+    pub linger: bool,
+    /// Whether the user has subordinate ids, for containers without root.
+    pub subids: bool,
 }
 
 /// Whether a user may become root.

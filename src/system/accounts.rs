@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Error, Secrets, at, network::value, put_text, text, time};
+use super::{Change, Error, Secrets, at, network::value, put_folder, put_text, text, time};
 use crate::{
     plan::Plan,
     profile::{Sudo, User},
@@ -14,6 +14,12 @@ const FIRST_USER: u32 = 1000;
 /// The last of those (UID_MAX).
 const LAST_USER: u32 = 60_000;
 
+/// The first subordinate id, and how many each user gets (login.defs(5), SUB_UID_MIN and SUB_UID_COUNT).
+const FIRST_SUBORDINATE: u64 = 100_000;
+const SUBORDINATES: u64 = 65_536;
+/// A file here for each user whose services run without a login (systemd 257, `src/login/logind-user.c`).
+const LINGER: &str = "/var/lib/systemd/linger";
+
 pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Result<Vec<Change>, Error> {
     let mut files = Files::read(tree);
     let mut changes = Vec::new();
@@ -23,6 +29,9 @@ pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Result<Vec
         files.password(name, hash, plan.epoch.0 / 86_400);
         for group in &user.groups {
             files.join(name, group)?;
+        }
+        if user.subids {
+            files.subordinates(name);
         }
         changes.extend(belongings(plan, tree, name, user, &home, (uid, gid)));
     }
@@ -46,6 +55,10 @@ fn belongings(plan: &Plan, tree: &Tree, name: &str, user: &User, home: &str, ids
         changes.push(folder(format!("{home}/.ssh"), 0o700));
         changes.push(Change::Put(at(&format!("{home}/.ssh/authorized_keys")), node));
     }
+    if user.linger {
+        changes.extend(put_folder(plan, tree, LINGER, 0o755));
+        changes.push(put_text(plan, &format!("{LINGER}/{name}"), 0o644, ""));
+    }
     let rights = match user.sudo {
         Sudo::None => return changes,
         Sudo::Password => format!("{name} ALL=(ALL:ALL) ALL\n"),
@@ -61,7 +74,7 @@ struct Files {
     nodes: BTreeMap<&'static str, Node>,
 }
 
-const NAMES: [&str; 4] = ["passwd", "group", "shadow", "gshadow"];
+const NAMES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
 
 impl Files {
     fn read(tree: &Tree) -> Self {
@@ -119,6 +132,20 @@ impl Files {
         Ok((uid, gid, home))
     }
 
+    /// Ids behind those of all others (subuid(5)); a user who has some keeps them.
+    fn subordinates(&mut self, name: &str) {
+        for file in ["subuid", "subgid"] {
+            if self.find(file, name).is_some() {
+                continue;
+            }
+            let number = |line: &[String], field: usize| line.get(field)?.parse::<u64>().ok();
+            let end = |line: &Vec<String>| number(line, 1)?.checked_add(number(line, 2)?);
+            let taken = self.lines.get(file).into_iter().flatten().filter_map(end).max();
+            let first = taken.unwrap_or(0).max(FIRST_SUBORDINATE).to_string();
+            self.add(file, &[name, &first, &SUBORDINATES.to_string()]);
+        }
+    }
+
     /// A hash, or a password that nothing matches.
     fn password(&mut self, name: &str, hash: Option<String>, day: i64) {
         let hash = hash.unwrap_or_else(|| "!*".into());
@@ -162,5 +189,25 @@ impl Files {
             (!text.is_empty()).then(|| Change::Put(at(&format!("etc/{name}")), node))
         };
         lines.into_iter().filter_map(change).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Time;
+
+    #[test]
+    fn nobody_has_anothers_subordinate_ids() {
+        let file = |text: &str| Node::file(text.into(), 0o644, Time::default());
+        let tree = [(at("etc/subuid"), file("a:100000:65536\nb:300000:65536\nodd\n"))].into_iter().collect();
+        let mut files = Files::read(&tree);
+        for name in ["b", "c", "d"] {
+            files.subordinates(name);
+        }
+        let lines = |file: &str| files.lines[file].iter().map(|line| line.join(":")).collect::<Vec<_>>();
+        let expected = ["a:100000:65536", "b:300000:65536", "odd", "c:365536:65536", "d:431072:65536"];
+        assert_eq!(lines("subuid"), expected);
+        assert_eq!(lines("subgid"), ["b:100000:65536", "c:165536:65536", "d:231072:65536"]);
     }
 }

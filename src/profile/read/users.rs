@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reader, string, strings, word};
+use super::{Reader, flag, string, strings, word};
 use crate::profile::{Secret, Sudo, User, find, node::Node, scalar};
 
 /// First words of public keys in OpenSSH's format (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
@@ -27,12 +27,6 @@ impl Reader<'_> {
                     "small letters, digits, `_` and `-`, at most 32",
                 );
             }
-            for later in ["linger", "subids"] {
-                if node.get(later).is_some() {
-                    self.notes
-                        .push(format!("`users.{}.{later}` is checked, but not applied by this version", key.name));
-                }
-            }
             let user = self.user(&key.name, node);
             users.insert(key.name.clone(), user);
         }
@@ -54,6 +48,8 @@ impl Reader<'_> {
             ssh_keys: self.keys_of(name, node),
             uid: string(node, "uid").and_then(|text| scalar::count(&text)),
             shell: string(node, "shell"),
+            linger: flag(node, "linger").unwrap_or(false),
+            subids: flag(node, "subids").unwrap_or(false),
         }
     }
 
