@@ -93,23 +93,27 @@ fn serial(options: &Options) -> [String; 2] {
     ["-serial".into(), options.log.as_ref().map_or_else(|| "mon:stdio".into(), |log| format!("file:{}", quoted(log)))]
 }
 
-/// The image's disk.
+/// The image's disk: what is started, also where there is another.
 fn image(options: &Options, parts: &Parts) -> Vec<String> {
     let (format, file) = (options.format(), quoted(&options.image));
-    let Some(record) = &parts.record else {
-        let layer = if options.persist { "off" } else { "on" };
-        return ["-drive".into(), format!("if=virtio,format={format},snapshot={layer},file={file}")].into();
+    let mut args: Vec<String> = match &parts.record {
+        None => {
+            let layer = if options.persist { "off" } else { "on" };
+            ["-drive".into(), format!("if=none,id=disk,format={format},snapshot={layer},file={file}")].into()
+        }
+        Some(record) => {
+            let log = format!("log.driver=file,log.filename={},log-sector-size=512", quoted(record));
+            [
+                "-blockdev".into(),
+                format!("driver={format},node-name=image,file.driver=file,file.filename={file}"),
+                "-blockdev".into(),
+                format!("driver=blklogwrites,node-name=disk,file=image,{log}"),
+            ]
+            .into()
+        }
     };
-    let log = format!("log.driver=file,log.filename={},log-sector-size=512", quoted(record));
-    [
-        "-blockdev".into(),
-        format!("driver={format},node-name=image,file.driver=file,file.filename={file}"),
-        "-blockdev".into(),
-        format!("driver=blklogwrites,node-name=disk,file=image,{log}"),
-        "-device".into(),
-        "virtio-blk-pci,drive=disk".into(),
-    ]
-    .into()
+    args.extend(["-device", "virtio-blk-pci,drive=disk,bootindex=0"].map(Into::into));
+    args
 }
 
 fn network(options: &Options, parts: &Parts) -> String {
@@ -152,7 +156,7 @@ mod tests {
             answers: Some("/answers".into()),
             credentials: vec!["type=11,path=/x".into()],
         };
-        insta::assert_snapshot!(arguments(&options, &parts).join(" "), @"-machine q35 -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 2048 -display none -no-reboot -nodefaults -sandbox on -device virtio-rng-pci -drive if=pflash,unit=0,format=raw,readonly=on,file=/c -drive if=pflash,unit=1,format=raw,file=/v -drive if=virtio,format=qcow2,snapshot=on,file=/a,,b.qcow2 -nic user,model=virtio-net-pci,restrict=on -serial file:/log -device virtio-serial-pci -chardev file,id=answers,path=/answers -device virtserialport,chardev=answers,name=rowi.check -smbios type=11,path=/x");
+        insta::assert_snapshot!(arguments(&options, &parts).join(" "), @"-machine q35 -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 2048 -display none -no-reboot -nodefaults -sandbox on -device virtio-rng-pci -drive if=pflash,unit=0,format=raw,readonly=on,file=/c -drive if=pflash,unit=1,format=raw,file=/v -drive if=none,id=disk,format=qcow2,snapshot=on,file=/a,,b.qcow2 -device virtio-blk-pci,drive=disk,bootindex=0 -nic user,model=virtio-net-pci,restrict=on -serial file:/log -device virtio-serial-pci -chardev file,id=answers,path=/answers -device virtserialport,chardev=answers,name=rowi.check -smbios type=11,path=/x");
         let recorded = Parts {
             offer: Some("/offer".into()),
             record: Some("/writes".into()),
@@ -161,7 +165,7 @@ mod tests {
             ..parts
         };
         let line = arguments(&options, &recorded).join(" ");
-        assert!(line.contains("-blockdev driver=qcow2,node-name=image,file.driver=file,file.filename=/a,,b.qcow2 -blockdev driver=blklogwrites,node-name=disk,file=image,log.driver=file,log.filename=/writes,log-sector-size=512 -device virtio-blk-pci,drive=disk "), "{line}");
+        assert!(line.contains("-blockdev driver=qcow2,node-name=image,file.driver=file,file.filename=/a,,b.qcow2 -blockdev driver=blklogwrites,node-name=disk,file=image,log.driver=file,log.filename=/writes,log-sector-size=512 -device virtio-blk-pci,drive=disk,bootindex=0 "), "{line}");
         assert!(line.contains("-blockdev driver=raw,node-name=offer,read-only=on,file.driver=file,file.filename=/offer -device virtio-blk-pci,drive=offer,serial=rowi-offer "), "{line}");
         let parts = Parts { offer: None, record: None, ..recorded };
         let kept = Options { persist: true, network: true, log: None, ..options };
