@@ -140,12 +140,16 @@ pub fn lock_path(asked: &str, name: &str) -> PathBuf {
 
 /// With `--no-signatures` every repository is taken at its checksums, and that is said.
 fn distribution(loaded: &Loaded, options: &Options, report: &Report) -> Distribution {
-    let mut distribution = loaded.fetched_from();
     if options.no_signatures {
         report.warn("signatures are not looked at (`--no-signatures`): whoever serves the packages decides what is in the image");
-        for repository in &mut distribution.repositories {
-            repository.verify = Verify::Checksums;
-        }
+    }
+    checked(loaded.fetched_from(), options)
+}
+
+/// A distribution of which as much is verified as the options have it.
+pub(super) fn checked(mut distribution: Distribution, options: &Options) -> Distribution {
+    if options.no_signatures {
+        distribution.repositories.iter_mut().for_each(|repository| repository.verify = Verify::Checksums);
     }
     distribution
 }

@@ -9,11 +9,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Options, access};
+use super::{Error, Options, access, choose};
 use crate::{
     cache::Cache,
     lock::{self, Lock},
-    profile::{self, Arch, Distribution, Loaded, Native, Place, Request, Verify},
+    profile::{self, Arch, Distribution, Loaded, Native, Place, Request},
     repo,
     report::Report,
     root::{self, Runner},
@@ -62,10 +62,7 @@ pub fn tools(
     if distribution.native.packages.is_empty() {
         return Ok(None);
     }
-    let mut distribution = loaded.mirrored(distribution);
-    if options.no_signatures {
-        distribution.repositories.iter_mut().for_each(|repository| repository.verify = Verify::Checksums);
-    }
+    let distribution = choose::checked(loaded.mirrored(distribution), options);
     let resolution = if options.locked {
         let path = super::lock_path(&options.choice.profile, &loaded.profile.name);
         let lock = Lock::read(&path)?;

@@ -192,6 +192,9 @@ mod tests {
         let path = folder.path().join(DISPATCH);
         dispatch::write(&mut fs_err::File::create(&path).unwrap()).unwrap();
         fs_err::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        // What it names is what the tool root has.
+        let named = format!("{PLACE}/{EMULATOR}\0");
+        assert!(memmem::find(&fs_err::read(&path).unwrap(), named.as_bytes()).is_some(), "{named}");
         let ended = std::process::Command::new(&path).args(["/bin/true", "true"]).status().unwrap();
         assert_eq!(ended.code(), Some(126));
     }

@@ -1,5 +1,7 @@
 //! Where container runtimes get images from, in each runtime's own words: one setting, the same names everywhere.
 
+use std::collections::BTreeSet;
+
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{Change, Error, put_text, text};
@@ -92,32 +94,37 @@ fn containerd(config: &str) -> Result<String, Error> {
 
 /// `hosts.toml` of one registry: its mirrors, then itself.
 fn hosts(registries: &Registries, registry: &Registry) -> String {
-    let scheme = |it: &Registry| if registries.is_insecure(it) { "http" } else { "https" };
     // Docker Hub's API has another name (distribution/reference, `defaultDomain`; containerd, `DefaultHost`).
     let server = if registry.as_str() == "docker.io" { "registry-1.docker.io" } else { registry.host() };
-    let mut text = format!("server = \"{}://{server}\"\n", scheme(registry));
-    for mirror in registries.mirrors.get(registry).into_iter().flatten() {
-        let scheme = scheme(mirror);
-        let (address, own_path) = match mirror.path() {
-            None => (format!("{scheme}://{mirror}"), ""),
-            Some(path) => (format!("{scheme}://{}/v2/{path}", mirror.host()), "override_path = true\n"),
-        };
-        text += &format!("\n[host.\"{address}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{own_path}");
-        if registries.is_insecure(mirror) {
-            text += "skip_verify = true\n";
+    let mut text = format!("server = \"https://{server}\"\n");
+    let itself = registries.is_insecure(registry).then_some(registry);
+    for host in registries.mirrors.get(registry).into_iter().flatten().chain(itself) {
+        for scheme in schemes(registries, host) {
+            let (address, own_path) = match host.path() {
+                None => (format!("{scheme}://{host}"), ""),
+                Some(path) => (format!("{scheme}://{}/v2/{path}", host.host()), "override_path = true\n"),
+            };
+            text += &format!("\n[host.\"{address}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{own_path}");
+            if registries.is_insecure(host) {
+                text += "skip_verify = true\n";
+            }
         }
     }
     text
 }
 
+/// In the order in which a registry is tried: an insecure one may have any certificate, or none.
+fn schemes(registries: &Registries, registry: &Registry) -> &'static [&'static str] {
+    if registries.is_insecure(registry) { &["https", "http"] } else { &["https"] }
+}
+
 /// dockerd(8): mirrors of Docker Hub, and what may be reached by HTTP.
 fn daemon(registries: &Registries) -> String {
     let mirrors = registries.mirrors.iter().filter(|(name, _)| name.as_str() == "docker.io").flat_map(|(_, all)| all);
-    let address =
-        |mirror: &Registry| format!("{}://{mirror}", if registries.is_insecure(mirror) { "http" } else { "https" });
-    let mirrors: Vec<String> = mirrors.map(address).collect();
-    let mut insecure: Vec<&str> = registries.insecure.iter().map(Registry::host).collect();
-    insecure.dedup();
+    let addresses = |mirror| schemes(registries, mirror).iter().map(move |scheme| format!("{scheme}://{mirror}"));
+    let mirrors: Vec<String> = mirrors.flat_map(addresses).collect();
+    let insecure: BTreeSet<&str> = registries.insecure.iter().map(Registry::host).collect();
+    let insecure: Vec<&str> = insecure.into_iter().collect();
     let mut all = serde_json::Map::new();
     if !mirrors.is_empty() {
         all.insert("registry-mirrors".into(), mirrors.into());
@@ -185,6 +192,10 @@ insecure = true
 
     const DOCKER_HUB: &str = r#"server = "https://registry-1.docker.io"
 
+[host."https://mirror.example.lan:5000"]
+capabilities = ["pull", "resolve"]
+skip_verify = true
+
 [host."http://mirror.example.lan:5000"]
 capabilities = ["pull", "resolve"]
 skip_verify = true
@@ -195,6 +206,11 @@ override_path = true
 "#;
 
     const OPENSUSE: &str = r#"server = "https://registry.opensuse.org"
+
+[host."https://mirror.example.lan:5000/v2/opensuse"]
+capabilities = ["pull", "resolve"]
+override_path = true
+skip_verify = true
 
 [host."http://mirror.example.lan:5000/v2/opensuse"]
 capabilities = ["pull", "resolve"]
@@ -209,7 +225,8 @@ skip_verify = true
         assert_eq!(hosts(&registries, &registry("docker.io")), DOCKER_HUB);
         assert_eq!(hosts(&registries, &registry("registry.opensuse.org")), OPENSUSE);
         let daemon: serde_json::Value = serde_json::from_str(&daemon(&registries)).unwrap();
-        let mirrors = ["http://mirror.example.lan:5000", "https://cache.example.org/hub"];
+        let mirrors =
+            ["https://mirror.example.lan:5000", "http://mirror.example.lan:5000", "https://cache.example.org/hub"];
         let expected =
             serde_json::json!({"registry-mirrors": mirrors, "insecure-registries": ["mirror.example.lan:5000"]});
         assert_eq!(daemon, expected);
