@@ -56,6 +56,7 @@ pub mod repo;
 
 // 3. What will be installed.
 pub mod lock;
+pub mod oci;
 pub mod solve;
 
 // 4. How it will be done.
@@ -89,3 +90,5 @@ pub mod report;
 pub mod sandbox;
 pub mod tree;
 pub mod units;
+mod unpack;
+pub mod web;

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{channel::Answer, report::Outcome};
-use crate::{profile, profile::Runtime};
+use super::{
+    channel::{self, Answer},
+    report::Outcome,
+};
+use crate::{plan::Image, profile, profile::Runtime};
 
 /// One question: a shell command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl Check {
     }
 
     /// The built-in checks for an image with these runtimes.
-    pub fn built_in(runtimes: &[Runtime]) -> Vec<Self> {
+    pub fn built_in(runtimes: &[Runtime], images: &[Image]) -> Vec<Self> {
         let mut checks: Vec<Self> = BUILT_IN.iter().map(|(name, run)| Self::new(*name, *run)).collect();
         checks.push(Self { judge: Judge::Packages, ..Self::new("packages are those of the list", "rpm -qa") });
         for runtime in runtimes {
@@ -105,7 +108,26 @@ impl Check {
                 ..Self::new(format!("{name} is active"), format!("systemctl is-active {unit}"))
             });
         }
+        checks.extend(images.iter().flat_map(|image| runtimes.iter().filter_map(|runtime| Self::has(*runtime, image))));
         checks
+    }
+
+    /// A runtime has an image that came with the system, and no other under its name.
+    fn has(runtime: Runtime, image: &Image) -> Option<Self> {
+        let name = channel::shell_word(&image.name);
+        let (program, digests) = match runtime {
+            Runtime::Podman => {
+                ("podman", format!("podman image inspect --format '{{{{.Digest}}}} {{{{.RepoDigests}}}}' {name}"))
+            }
+            Runtime::CriO => ("CRI-O", format!("crictl inspecti {name}")),
+            Runtime::Docker => ("docker", format!("docker image inspect --format '{{{{.Id}}}}' {name}")),
+            Runtime::Containerd => ("containerd", format!("ctr --namespace k8s.io images list name=={name}")),
+            Runtime::Lxc => return None,
+        };
+        // docker knows an image by its configuration's digest.
+        let digest = if runtime == Runtime::Docker { "sha256:" } else { &format!("sha256:{}", image.sha256) };
+        let run = format!("{digests} | grep {digest}");
+        Some(Self { within: 120, ..Self::new(format!("{program} has {}", image.name), run) })
     }
 
     /// What only firmware with Secure Boot tells: its variable has four bytes of attributes and one that says whether it is on

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    cache, image, inputs, lock, profile, repo,
+    cache, image, inputs, lock, oci, profile, repo,
     report::{Diagnostic, Exit, Explain},
     sandbox, solve,
     units::Bytes,
@@ -31,6 +31,9 @@ pub enum Error {
     /// The lock.
     #[error(transparent)]
     Lock(#[from] lock::Error),
+    /// Container images.
+    #[error(transparent)]
+    Images(#[from] oci::Error),
     /// The user's files.
     #[error(transparent)]
     Inputs(#[from] inputs::Error),
@@ -110,6 +113,7 @@ impl Error {
             Self::Repo(error) => error,
             Self::Solve(error) => error,
             Self::Lock(error) => error,
+            Self::Images(error) => error,
             Self::Inputs(error) => error,
             Self::Open(error) => error,
             Self::Facts(error) => error,

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, TOOL_PACKAGES, When};
+use super::job::{IMAGES, INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, TOOL_PACKAGES, When};
 use crate::{
     cache::is_full,
     disk, image,
@@ -158,7 +158,13 @@ fn build(inside: Inside) -> Result<Made, Failure> {
 /// The whole root: packages, then the system.
 fn fill(job: &Job, server: &mut Server, report: &Report) -> Result<(Assembled, system::System), Failure> {
     let assembled = assemble(job, server, report)?;
-    let folders = system::Folders { root: Path::new(ROOT), inputs: Path::new(INPUTS), initrds: Path::new(INITRDS) };
+    let folders = system::Folders {
+        root: Path::new(ROOT),
+        inputs: Path::new(INPUTS),
+        initrds: Path::new(INITRDS),
+        images: Path::new(IMAGES),
+        spool: Path::new(SPOOL),
+    };
     let system = system::finish(&job.plan, &job.secrets, folders, &assembled, server, report)?;
     let made = strays::made_at_start(system::tmpfiles(&system.contents.tree).into_iter());
     let strays = strays::sentences(&made, &assembled.strays);

@@ -15,6 +15,9 @@ pub(super) const PACKAGES: &str = "packages";
 /// Folder of the user's files below the work folder, by SHA-256.
 pub(super) const INPUTS: &str = "inputs";
 
+/// Folder of container images' blobs below the work folder, by SHA-256.
+pub(super) const IMAGES: &str = "images";
+
 /// Folder of the tool root's package files, by number.
 pub(super) const TOOL_PACKAGES: &str = "tool-packages";
 

@@ -12,6 +12,7 @@
 
 mod choose;
 mod error;
+mod images;
 mod initrds;
 pub mod inside;
 mod job;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cache::Cache,
-    image, inputs,
+    image, inputs, oci,
     plan::{self, Plan},
     profile::{self, Loaded},
     repo,
@@ -38,6 +39,7 @@ use crate::{
 
 pub use choose::{Chosen, Packages, choose, lock_path, packages};
 pub use error::Error;
+pub use images::images;
 pub use kept::Terminal;
 pub use outside::sweep;
 pub use results::{Built, ResultFile};
@@ -121,15 +123,19 @@ fn prepare(options: &Options, when: job::When, report: &Report) -> Result<outsid
     secrets::check(&mut loaded.profile, &secrets)?;
     let means = sandbox::emulate(outside::means(report)?, loaded.profile.arch)?;
     let cache = open_cache(options)?;
+    let images = images(&loaded, &secrets, options, &cache, report)?;
     let Packages { list, epoch, files, keys, tools } = choose::fetched(&loaded, options, &cache, report)?;
     let work = outside::Work::make(options, &cache, &means)?;
-    let plan = plan(options, &loaded, list, epoch, &work.inputs())?;
+    let contents = plan::Contents { packages: list, images: images.iter().map(oci::Image::to_plan).collect() };
+    let plan = plan(options, &loaded, contents, epoch, &work.inputs())?;
     let shell = options.shell.as_ref().map(|terminal| job::Shell { when, term: terminal.term.clone() });
     let (tools, tool_files) = tools.unzip();
     let job = job::Job { plan, keys, jobs: options.jobs, secrets, strict: options.choice.strict, shell, tools };
     let initrds = initrds::Initrds::open(&cache, &job)?;
     let terminal = options.shell.as_ref().map(|terminal| terminal.descriptor.clone());
-    Ok(outside::Ready { job, files, tool_files: tool_files.unwrap_or_default(), initrds, work, terminal, cache })
+    let blobs = images.into_iter().flat_map(|image| image.blobs).collect();
+    let tool_files = tool_files.unwrap_or_default();
+    Ok(outside::Ready { job, files, tool_files, blobs, initrds, work, terminal, cache })
 }
 
 /// Loads the profile, with its literal secrets taken out; they are added to those that were given.
@@ -151,14 +157,14 @@ pub fn load(options: &Options, report: &Report) -> Result<(Loaded, Secrets), Err
 pub fn plan(
     options: &Options,
     loaded: &Loaded,
-    packages: Vec<plan::Package>,
+    contents: plan::Contents,
     newest: Epoch,
     inputs: &Path,
 ) -> Result<Plan, Error> {
     let inputs = inputs::resolve(&loaded.profile, inputs)?;
     let epoch = options.epoch.unwrap_or(newest);
     let how = plan::Options { epoch, strict_scriptlets: options.strict_scriptlets };
-    Ok(plan::plan(&loaded.profile, packages, &inputs, how))
+    Ok(plan::plan(&loaded.profile, contents, &inputs, how))
 }
 
 /// Opens the cache and removes what builds left that were killed.

@@ -1,6 +1,7 @@
 //! The outer half: a work folder with everything that the inner half needs, and the conversation with it.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
@@ -11,10 +12,10 @@ use super::{
     Error, Options,
     initrds::Initrds,
     inside::BUILD,
-    job::{INITRDS, INPUTS, Job, Line, Made, PACKAGES, TOOL_PACKAGES},
+    job::{IMAGES, INITRDS, INPUTS, Job, Line, Made, PACKAGES, TOOL_PACKAGES},
 };
 use crate::{
-    cache::Cache,
+    cache::{Cache, Digest},
     report::{Exit, Report},
     sandbox::{self, Means, Procfs},
 };
@@ -29,7 +30,7 @@ pub(super) fn means(report: &Report) -> Result<Means, Error> {
 }
 
 /// Folders of the work folder that are ours.
-const FOLDERS: [&str; 4] = [PACKAGES, TOOL_PACKAGES, INPUTS, INITRDS];
+const FOLDERS: [&str; 5] = [PACKAGES, TOOL_PACKAGES, IMAGES, INPUTS, INITRDS];
 
 /// A work folder of this build; emptied and removed when it goes, unless it is to be kept for a person.
 pub(super) struct Work {
@@ -86,14 +87,17 @@ impl Work {
         self.path.join(INPUTS)
     }
 
-    /// Puts package files and finished initrds in.
-    fn take(&self, packages: &[PathBuf], tools: &[PathBuf], initrds: &Initrds) -> io::Result<()> {
-        for (folder, files) in [(PACKAGES, packages), (TOOL_PACKAGES, tools)] {
+    /// Puts package files, blobs of container images and finished initrds in.
+    fn take(&self, ready: &Ready) -> io::Result<()> {
+        for (folder, files) in [(PACKAGES, &ready.files), (TOOL_PACKAGES, &ready.tool_files)] {
             for (at, file) in files.iter().enumerate() {
                 lend(file, &self.path.join(folder).join(at.to_string()))?;
             }
         }
-        for (name, file) in initrds.found() {
+        for (digest, file) in &ready.blobs {
+            lend(file, &self.path.join(IMAGES).join(digest.to_string()))?;
+        }
+        for (name, file) in ready.initrds.found() {
             lend(file, &self.path.join(INITRDS).join(name))?;
         }
         Ok(())
@@ -146,6 +150,8 @@ pub(super) struct Ready {
     pub(super) files: Vec<PathBuf>,
     /// Package files of the tool root.
     pub(super) tool_files: Vec<PathBuf>,
+    /// Blobs of container images.
+    pub(super) blobs: BTreeMap<Digest, PathBuf>,
     pub(super) initrds: Initrds,
     pub(super) work: Work,
     pub(super) terminal: Option<Arc<OwnedFd>>,
@@ -155,9 +161,9 @@ pub(super) struct Ready {
 
 /// Runs the inner half of a build, with open files for the results.
 pub(super) fn run(ready: &Ready, results: &[BorrowedFd<'_>], report: &Report) -> Result<Made, Error> {
-    let Ready { job, files, tool_files, initrds, work, terminal, .. } = ready;
+    let Ready { job, initrds, work, terminal, .. } = ready;
     let failed = |source| Error::Work { source };
-    work.take(files, tool_files, initrds).map_err(failed)?;
+    work.take(ready).map_err(failed)?;
     work.open_up().map_err(failed)?;
     sandbox::give(&work.means, work.handle.as_fd())?;
     let job = in_memory(job).map_err(failed)?;

@@ -55,7 +55,9 @@ fn secrets(profile: &mut Profile) -> Vec<(String, &mut Secret)> {
         let name = format!("update.repositories.{}.password", mirror.alias);
         Some((name, &mut mirror.login.as_mut()?.password))
     });
-    users.chain(connections).chain(mirrors).collect()
+    let registries = machine.container.registries.credentials.iter_mut();
+    let registries = registries.map(|(name, secret)| (format!("registries.credentials.{name}"), secret));
+    users.chain(connections).chain(mirrors).chain(registries).collect()
 }
 
 #[cfg(test)]

@@ -21,12 +21,14 @@ pub enum Kind {
     Metadata,
     /// A file of the user's.
     Input,
+    /// A blob of a container image.
+    Image,
     /// What a stage made.
     Stage,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Package, Self::Metadata, Self::Input, Self::Stage];
+    const ALL: [Self; 5] = [Self::Package, Self::Metadata, Self::Input, Self::Image, Self::Stage];
 
     /// Its name in the index and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Package => "package",
             Self::Metadata => "metadata",
             Self::Input => "input",
+            Self::Image => "image",
             Self::Stage => "stage",
         }
     }

@@ -141,7 +141,8 @@ fn check(args: &Args, image: &Path, options: &Options, plan: Option<&Plan>, scre
         report.warn("there is no manifest beside the image: the profile's own checks and its packages are not known");
     }
     let machine = plan.map(|plan| &plan.machine);
-    let built_in = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes));
+    let images = plan.map_or(&[][..], |plan| &plan.images);
+    let built_in = Check::built_in(machine.map_or(&[], |machine| &machine.container.runtimes), images);
     let own = plan.map_or(&[][..], |plan| &plan.checks);
     let expected = Expected { packages: packages_beside(image) };
     let mut all = Vec::new();

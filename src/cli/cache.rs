@@ -37,6 +37,7 @@ enum Keep {
     Packages,
     Metadata,
     Inputs,
+    Images,
     Stages,
 }
 
@@ -46,6 +47,7 @@ impl Keep {
             Self::Packages => Kind::Package,
             Self::Metadata => Kind::Metadata,
             Self::Inputs => Kind::Input,
+            Self::Images => Kind::Image,
             Self::Stages => Kind::Stage,
         }
     }

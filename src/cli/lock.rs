@@ -26,7 +26,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     let options = args.choice.options(&args.source, global)?;
     let report = screen.report();
-    let (loaded, _) = build::load(&options, &report)?;
+    let (loaded, secrets) = build::load(&options, &report)?;
     let cache = cache::open(global)?;
     let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
     chosen.pin(&loaded, &options, &cache, &report)?;
@@ -38,6 +38,8 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
         tools.pin(&loaded, &options, &cache, &report)?;
         section = section.with_tools(&tools.resolution)?;
     }
+    let images = build::images(&loaded, &secrets, &options, &cache, &report)?;
+    section = section.with_images(images.into_iter().map(|image| (image.what, image.manifest)));
     let name = lock::section(&loaded.profile);
     let changes = lock.sections.get(&name).map(|old| old.changes(&section));
     let packages = section.packages.len();

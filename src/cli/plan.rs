@@ -11,7 +11,8 @@ use super::{
 use crate::{
     build,
     cache::Cache,
-    plan::Plan,
+    oci,
+    plan::{self, Plan},
     profile::{Loaded, Origin, Place},
     report::printable,
     root,
@@ -39,14 +40,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     let options = build::Options { locked: args.locked.locked, ..args.choice.options(&args.source, global)? };
     let report = screen.report();
-    let (loaded, _) = build::load(&options, &report)?;
+    let (loaded, secrets) = build::load(&options, &report)?;
     if let Some(key) = &args.explain {
         return explain(&loaded, key);
     }
     let cache = super::cache::open(global)?;
+    let images = build::images(&loaded, &secrets, &options, &cache, &report)?;
     let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
     let packages = chosen.pin(&loaded, &options, &cache, &report)?;
-    let plan = build::plan(&options, &loaded, packages, chosen.resolution.epoch(), cache.work())?;
+    let contents = plan::Contents { packages, images: images.iter().map(oci::Image::to_plan).collect() };
+    let plan = build::plan(&options, &loaded, contents, chosen.resolution.epoch(), cache.work())?;
     let outside = outside(&plan, &cache);
     screen.clear();
     out(&if args.json { json(&plan)? } else { people(&plan, &loaded, &outside) })?;
@@ -125,6 +128,12 @@ fn people(plan: &Plan, loaded: &Loaded, outside: &[String]) -> String {
     );
     for package in &plan.packages {
         text += &format!("  {}-{}.{} ({})\n", package.name, package.evr, package.arch, package.repository);
+    }
+    if !plan.images.is_empty() {
+        text += &format!("\n{} container images\n", plan.images.len());
+    }
+    for image in &plan.images {
+        text += &format!("  {} {} (sha256:{})\n", image.name, image.size, &image.sha256);
     }
     text += &format!("\n{} files of the user's, {} scripts\n", plan.files.len(), plan.scripts.len());
     text += "\nsubvolumes: ";

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Asked, Package, Section};
+use super::{Asked, Image, Package, Section};
 
 /// One difference, shown as a line for a reviewer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,8 +91,28 @@ impl Section {
                 _ => {}
             }
         }
+        changes.extend(images(&self.images, &now.images));
         changes
     }
+}
+
+/// Container images by what the profile writes.
+fn images(was: &[Image], is: &[Image]) -> Vec<Change> {
+    let of = |all: &[Image], image: &Image| all.iter().find(|it| it.reference == image.reference).cloned();
+    let (mut changes, short) = (Vec::new(), |image: &Image| image.digest.chars().take(19).collect::<String>());
+    for image in is {
+        let name = image.reference.clone();
+        match of(was, image) {
+            None => changes.push(Change::Added(name, short(image))),
+            Some(old) if old.digest != image.digest => {
+                changes.push(Change::Changed { name, from: short(&old), to: short(image) });
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = was.iter().filter(|image| of(is, image).is_none());
+    changes.extend(gone.map(|image| Change::Removed(image.reference.clone(), short(image))));
+    changes
 }
 
 /// Several versions of one name (kernels) are told apart by their order.

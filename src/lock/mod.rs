@@ -324,6 +324,31 @@ impl Section {
         })
     }
 
+    /// With container images: what the profile writes, and the SHA-256 of the manifest.
+    #[must_use]
+    pub fn with_images(mut self, images: impl Iterator<Item = (String, Digest)>) -> Self {
+        self.images =
+            images.map(|(reference, digest)| Image { reference, digest: format!("sha256:{digest}") }).collect();
+        self.images.sort();
+        self.images.dedup();
+        self
+    }
+
+    /// The manifests of container images by what the profile writes.
+    ///
+    /// # Errors
+    /// One of them is not locked; `path` is the lock's.
+    pub fn pinned_images(&self, path: &Path, references: &[&str]) -> Result<BTreeMap<String, Digest>, Error> {
+        let digest = |image: &Image| image.digest.strip_prefix("sha256:")?.parse().ok();
+        let pinned: BTreeMap<String, Digest> =
+            self.images.iter().filter_map(|image| Some((image.reference.clone(), digest(image)?))).collect();
+        let unpinned = references.iter().filter(|reference| !pinned.contains_key(**reference));
+        match unpinned.map(|reference| Change::Asked((*reference).to_owned())).collect::<Vec<_>>() {
+            changes if changes.is_empty() => Ok(pinned),
+            changes => Err(Error::Outdated { path: path.to_owned(), changes }),
+        }
+    }
+
     /// With a tool root; every package's SHA-256 must be known.
     pub fn with_tools(mut self, tools: &Resolution) -> Result<Self, Error> {
         let packages = tools.packages.iter().map(|package| Package::of(package, tools));

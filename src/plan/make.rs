@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Install, Package, Plan, Seed};
+use super::{Image, Install, Package, Plan, Seed};
 use crate::{
     inputs::Inputs,
     profile::{OnImage, Profile},
@@ -22,8 +22,18 @@ pub struct Options {
     pub strict_scriptlets: bool,
 }
 
+/// What was chosen of what others made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Packages.
+    pub packages: Vec<Package>,
+    /// Container images.
+    pub images: Vec<Image>,
+}
+
 /// Makes the plan: no I/O, the same input gives the same plan.
-pub fn plan(profile: &Profile, mut packages: Vec<Package>, inputs: &Inputs, options: Options) -> Plan {
+pub fn plan(profile: &Profile, contents: Contents, inputs: &Inputs, options: Options) -> Plan {
+    let Contents { mut packages, images } = contents;
     packages.sort();
     let distribution = &profile.distribution;
     let mut plan = Plan {
@@ -35,6 +45,7 @@ pub fn plan(profile: &Profile, mut packages: Vec<Package>, inputs: &Inputs, opti
         version: profile.version.clone(),
         epoch: options.epoch,
         packages,
+        images,
         install: Install {
             docs: profile.packages.docs,
             locales: profile.packages.locales.clone(),

@@ -7,7 +7,7 @@ pub mod layout;
 mod make;
 mod model;
 
-pub use make::{Options, canonical, plan};
+pub use make::{Contents, Options, canonical, plan};
 pub use model::*;
 
 use sha2::{Digest, Sha256};

@@ -32,6 +32,9 @@ pub struct Plan {
     pub epoch: Epoch,
     /// What is installed, sorted by name.
     pub packages: Vec<Package>,
+    /// Container images that are in it, in the profile's order.
+    #[serde(default)]
+    pub images: Vec<Image>,
     /// How it is installed.
     pub install: Install,
     /// Repositories and keys that the image's own zypper and rpm get.
@@ -80,6 +83,17 @@ pub struct Package {
     /// Size of the package file.
     pub size: Bytes,
     /// SHA-256 of the package file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A container image that is in the image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Image {
+    /// The name that runtimes know it by.
+    pub name: String,
+    /// Size of all its blobs.
+    pub size: Bytes,
+    /// SHA-256 of its manifest, lower-case hexadecimal: it names all others.
     pub sha256: String,
 }
 

@@ -20,8 +20,17 @@ macro_rules! files {
 /// Path in rowi's own folder, and text.
 const FILES: &[(&str, &str)] = files![
     "profiles/container-host.yaml",
+    "profiles/desktop.yaml",
+    "profiles/docker-host.yaml",
     "profiles/kubic.yaml",
+    "profiles/kubic-admin.yaml",
+    "profiles/log-server.yaml",
+    "profiles/lxc-host.yaml",
+    "profiles/media-server.yaml",
     "profiles/microos.yaml",
+    "profiles/registry.yaml",
+    "profiles/vm-host.yaml",
+    "profiles/web-server.yaml",
     "profiles/distributions/debian-rpm.yaml",
     "profiles/distributions/opensuse-tumbleweed.yaml",
     "profiles/platforms/raspberrypi3.yaml",
@@ -56,6 +65,10 @@ const OVERLAYS: &[(&str, &[BuiltInFile])] = &[
         "usr/lib/systemd/system/rowi-grow.service" false,
     ),
     overlay!("kubic": "etc/profile.d/kubic.sh" false),
+    overlay!("registry":
+        "usr/lib/rowi/fill-registry" true,
+        "usr/lib/systemd/system/rowi-fill-registry.service" false,
+    ),
     overlay!("raspberrypi3":
         "usr/lib/modprobe.d/50-raspberrypi3.conf" false,
         "usr/lib/rowi/clock" true,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Registries;
+use super::{Container, Preload};
 use crate::{rpmdb::Backend, units::Bytes};
 
 /// A checked profile for one platform, distribution and architecture.
@@ -46,8 +46,11 @@ pub struct Profile {
     pub formats: Vec<Format>,
     /// How `rowi boot` emulates the machine.
     pub emulate: Emulate,
-    /// Settings that are checked and kept for other commands or a later version, by key: `image.name`, `preload`,
-    /// `registries.mirrors`, …; secrets as `secret:NAME`.
+    /// Container images that are in the image.
+    #[serde(default)]
+    pub preload: Vec<Preload>,
+    /// Settings that are checked and kept for other commands or a later version, by key: `image.name`,
+    /// `logging.forward`, …; secrets as `secret:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub carried: BTreeMap<String, serde_json::Value>,
     /// Settings left out since the distribution lacks their role, and other things worth a line in the summary.
@@ -434,6 +437,12 @@ pub struct Machine {
     pub first_boot: FirstBoot,
     /// Automatic updates.
     pub update: super::Update,
+    /// A node of a Kubernetes cluster that kubeadm has not run on.
+    #[serde(default)]
+    pub kubernetes: Option<super::Kubernetes>,
+    /// Where it sends what it logs.
+    #[serde(default)]
+    pub forward: Option<super::Forward>,
 }
 
 /// An account.
@@ -544,46 +553,6 @@ pub enum Selinux {
     /// Not used.
     #[default]
     Off,
-}
-
-/// Container runtimes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Container {
-    /// In the profile's order.
-    pub runtimes: Vec<Runtime>,
-    /// `crun` or `runc`.
-    pub low_level: Option<String>,
-    /// Where images come from.
-    pub registries: Registries,
-}
-
-/// A container runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Runtime {
-    /// podman.
-    Podman,
-    /// dockerd.
-    Docker,
-    /// CRI-O.
-    CriO,
-    /// containerd.
-    Containerd,
-    /// LXC.
-    Lxc,
-}
-
-impl Runtime {
-    /// The program that it is, for people.
-    pub fn daemon(self) -> &'static str {
-        match self {
-            Self::Podman => "podman",
-            Self::Docker => "dockerd",
-            Self::CriO => "crio",
-            Self::Containerd => "containerd",
-            Self::Lxc => "lxc",
-        }
-    }
 }
 
 /// First boot.

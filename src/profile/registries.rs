@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::Secret;
+
 /// Container registries, as the profile has them: whichever runtime reads it, an image keeps its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registries {
@@ -17,6 +19,30 @@ pub struct Registries {
     pub insecure: Vec<Registry>,
     /// Those from which nothing is pulled.
     pub blocked: Vec<Registry>,
+    /// What images of a registry are signed with.
+    pub verify: BTreeMap<Registry, Verification>,
+    /// Whether images of all others are refused.
+    pub verify_only: bool,
+    /// `user:password` by registry.
+    pub credentials: BTreeMap<Registry, Secret>,
+    /// Whether the machine gets these.
+    pub credentials_in_image: bool,
+}
+
+/// What images are signed with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Paths of public keys in the image.
+    pub keys: Vec<String>,
+    /// Where signatures of OpenPGP lie.
+    pub lookaside: Option<String>,
+}
+
+impl Verification {
+    /// Whether the keys are sigstore's: PEM, by their names' ending (containers-policy.json(5)).
+    pub fn is_sigstore(&self) -> bool {
+        self.keys.iter().any(|key| key.ends_with(".pem") || key.ends_with(".pub"))
+    }
 }
 
 impl Registries {

@@ -125,6 +125,27 @@ pub(super) const PROFILE: Shape = Record(fields! {
     "container": Record(fields! {
         "runtimes": List(&Word(&["podman", "docker", "cri-o", "containerd", "lxc"]), ""), "Container runtimes to configure and enable";
         "low_level": Word(&["crun", "runc"]), "What starts containers for the runtime";
+        "storage": Record(fields! {
+            "driver": Word(&["overlay", "btrfs", "vfs"]), "How images and containers are kept";
+            "path": Absolute, "The folder below which each runtime keeps them, on a subvolume that can be written to";
+        }), "Images and containers on disk";
+        "logs": Record(fields! {
+            "driver": Word(&["journald", "file", "none"]), "Where goes what containers write";
+            "max_size": Size, "How large a file gets";
+            "max_files": Count(1000), "How many files docker keeps of one container";
+        }), "What containers write";
+        "seccomp": Text, "Which system calls containers may use: a profile's path in the image, or `unconfined`";
+        "userns": Word(&["host", "auto"]), "`auto`: each container has users of its own";
+        "rootless_network": Word(&["pasta", "slirp4netns"]), "How the network of containers without root is made";
+        "prune": Record(fields! {
+            "schedule": Text, "When: a systemd calendar expression";
+            "older_than": Time, "How old they are at least; default `168h`";
+        }), "Removes images that no container needs";
+        "quadlets": List(&Record(fields! {
+            "name": Text, "`web.container`, `app.pod`, `app.kube`, `data.volume`, …";
+            "content": Lines, "The text itself";
+            "source": Text, "A file beside the profile";
+        }), "name"), "Containers and pods that start at boot: podman-systemd.unit(5)";
     }), "Containers";
     "registries": Record(fields! {
         "search": TEXTS, "Registries for names without one";
@@ -132,16 +153,29 @@ pub(super) const PROFILE: Shape = Record(fields! {
         "mirrors": Map(&TEXTS), "Registry, or a path in it → what is asked first, in this order; images keep their names";
         "insecure": TEXTS, "Registries and mirrors that are reached by HTTP, or with any certificate";
         "blocked": TEXTS, "Registries, or paths in them, from which nothing is pulled";
-        "credentials": Map(&Secret), "Registry → user and password";
+        "credentials": Map(&Secret), "Registry → `user:password`, for the build";
         "in_image": Flag, "Whether credentials are left in the image";
-        "verify": Free, "Signatures that container images need";
+        "verify": Map(&Record(fields! {
+            "keys": List(&Absolute, ""), "Public keys in the image: of OpenPGP, or of sigstore (`.pem`, `.pub`)";
+            "lookaside": Text, "Address below which signatures of OpenPGP lie";
+        })), "Registry, or a path in it → what its images are signed with; others are refused";
+        "verify_only": Flag, "Whether images of all other registries are refused";
     }), "Container registries";
-    "preload": TEXTS, "Container images inside the image: `control-plane`, a reference, `oci:DIR`, `docker-archive:FILE`";
+    "preload": List(&Any(&[Text, Record(fields! {
+        "image": Text, "Where it is";
+        "name": Text, "Its name in the image: registry, name and tag; default: its own";
+        "digest": Text, "`sha256:…` of its manifest, or of the index that lists it";
+    })]), "image"), "Container images inside the image: `control-plane`, a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`";
     "kubernetes": Record(fields! {
         "node": Word(&["unconfigured", "off"]), "`unconfigured`: kubelet enabled, kubeadm not run";
-        "config": Map(&Free), "kubeadm's configuration, without tokens";
+        "config": Map(&Free), "Kind → document of kubeadm's configuration, in /etc/kubernetes/kubeadm.yaml; without tokens";
     }), "Kubernetes";
-    "logging": Record(fields! { "forward": Free, "Where the journal is sent"; }), "Logs";
+    "logging": Record(fields! {
+        "forward": Record(fields! {
+            "to": Text, "Host, and perhaps a port: `logs.example.lan:514`";
+            "protocol": Word(&["tcp", "relp", "journal"]), "syslog over TCP, RELP, or the journal itself; default `tcp`";
+        }), "Where everything that is logged is sent";
+    }), "Logs";
     "services": Record(fields! {
         "enable": TEXTS, "Units to enable, by preset";
         "disable": TEXTS, "Units to disable, by preset";

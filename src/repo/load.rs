@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Access, Checksum, Error, Mismatch, Offer, Packages, Refusal, State,
-    address::{Address, without_user},
+    address::Address,
     filelists,
     keyring::{Trust, fingerprints},
     primary,
@@ -18,6 +18,8 @@ use crate::{
     cache::{Digest, Kind},
     profile::{Distribution, Key, Repository, Verify as Required},
     units::Epoch,
+    unpack::unpack,
+    web::without_user,
 };
 
 /// Largest metadata file that is fetched when its size is not announced. Ours.
@@ -265,7 +267,7 @@ impl Loader<'_> {
         let file = fs_err::File::open(path).map_err(|source| self.local(source))?;
         let size = file.metadata().map_err(|source| self.local(source))?.len();
         let limit = xml::open_limit(size, data.open_size);
-        xml::unpack(BufReader::with_capacity(1 << 16, file), limit)
+        unpack(BufReader::with_capacity(1 << 16, file), limit)
             .map_err(xml::Error::from)
             .and_then(parse)
             .map_err(|source| self.unreadable(&data.location, source))

@@ -11,7 +11,6 @@
 
 mod address;
 mod checksum;
-mod credentials;
 mod error;
 mod fetch;
 mod filelists;
@@ -34,7 +33,7 @@ pub mod fuzz {
 
     /// Reads a `primary.xml`, and looks for paths as in a `filelists.xml`.
     pub fn primary(bytes: &[u8]) {
-        if let Ok(mut plain) = super::xml::unpack(bytes, 1 << 20) {
+        if let Ok(mut plain) = crate::unpack::unpack(bytes, 1 << 20) {
             let mut text = Vec::new();
             if std::io::Read::read_to_end(&mut plain, &mut text).is_ok() {
                 let _ = super::primary::parse(text.as_slice());
@@ -44,7 +43,6 @@ pub mod fuzz {
     }
 }
 
-pub use address::without_user;
 pub use checksum::Checksum;
 pub use error::{Error, Mismatch, Refusal};
 pub use fetch::{Fetched, fetch, trusted_keys};

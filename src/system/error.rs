@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong with it.
         fault: String,
     },
+    /// A container image.
+    #[error("container image `{name}` cannot be put into the root")]
+    Image {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// The profile names an account that the system has not.
     #[error("{what} `{name}` is not known in the installed system")]
     Unknown {

@@ -1,8 +1,8 @@
-//! Language, time, keys, kernel parameters and the container engine's defaults: small files that say what the
-//! profile says, as drop-ins where the program reads them.
+//! Language, time, keys and kernel parameters: small files that say what the profile says, as drop-ins where the
+//! program reads them.
 
 use super::{Change, path_of, put_link, put_text};
-use crate::{plan::Plan, profile::Runtime, tree::Tree};
+use crate::{plan::Plan, tree::Tree};
 
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let machine = &plan.machine;
@@ -28,18 +28,6 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
         let folder = path_of(plan, "chrony-sources", "/etc/chrony.d");
         let ending = if folder.ends_with("sources.d") { "sources" } else { "conf" };
         changes.push(put_text(plan, &format!("{folder}/rowi.{ending}"), 0o644, &lines));
-    }
-    changes.extend(containers(plan));
-    changes
-}
-
-/// containers.conf(5).
-fn containers(plan: &Plan) -> Vec<Change> {
-    let container = &plan.machine.container;
-    let mut changes = Vec::new();
-    if let Some(runtime) = container.low_level.as_ref().filter(|_| container.runtimes.contains(&Runtime::Podman)) {
-        let lines = format!("[engine]\nruntime = \"{runtime}\"\n");
-        changes.push(put_text(plan, "/etc/containers/containers.conf.d/10-rowi.conf", 0o644, &lines));
     }
     changes
 }

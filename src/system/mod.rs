@@ -12,21 +12,25 @@ mod accounts;
 mod apply;
 mod boot;
 mod change;
+mod containers;
 mod error;
 mod files;
 mod first_boot;
 mod fstab;
 mod identity;
 mod initrd;
+mod kubernetes;
+mod logging;
 mod machine;
 mod network;
+mod preload;
 mod programs;
-mod registries;
 mod repositories;
 mod selinux;
 mod services;
 mod snapper;
 mod ssh;
+mod toml;
 mod update;
 
 use std::{collections::BTreeMap, path::Path};
@@ -66,6 +70,10 @@ pub struct Folders<'a> {
     pub inputs: &'a Path,
     /// Initrds of earlier builds, by [`Initrd::name`].
     pub initrds: &'a Path,
+    /// Blobs of container images by SHA-256.
+    pub images: &'a Path,
+    /// For files of the tree that lie nowhere else.
+    pub spool: &'a Path,
 }
 
 /// Values of secrets that the plan names.
@@ -83,7 +91,7 @@ pub fn finish(
     runner: &mut dyn Runner,
     report: &Report,
 ) -> Result<System, Error> {
-    let Folders { root, inputs, initrds } = folders;
+    let Folders { root, inputs, initrds, images, spool } = folders;
     let mut programs = programs::Programs { plan, inputs, runner, report };
     programs.scripts(ScriptTime::Packages)?;
     report.stage("configure");
@@ -103,6 +111,7 @@ pub fn finish(
     initrd::place(&mut tree, plan, &mut initrds)?;
     let changes = last(plan, &tree);
     apply_to_tree(&mut tree, changes, time(plan));
+    preload::place(&mut tree, plan, images, spool)?;
     let bios = bios.map(|core| boot::grub::bios(&tree, plan, &core)).transpose()?;
     let labels = selinux::contexts(plan, &tree)?;
     let contents = Contents { esp: boot::esp(plan, &tree)?, bios, labels, tree };
@@ -139,6 +148,9 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
         snapper::changes,
         ssh::changes,
         services::changes,
+        preload::changes,
+        kubernetes::changes,
+        logging::changes,
         update::changes,
         selinux::changes,
         initrd::changes,
@@ -147,7 +159,7 @@ fn configure(plan: &Plan, secrets: &Secrets, inputs: &Path, tree: &Tree) -> Resu
     let mut changes: Vec<Change> = concerns.iter().flat_map(|concern| concern(plan, tree)).collect();
     changes.extend(network::changes(plan, secrets, tree));
     changes.extend(repositories::changes(plan, secrets, tree));
-    changes.extend(registries::changes(plan, tree)?);
+    changes.extend(containers::changes(plan, secrets, tree)?);
     changes.extend(accounts::changes(plan, secrets, tree)?);
     changes.extend(files::changes(plan, inputs, tree)?);
     Ok(changes)

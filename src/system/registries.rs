@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Item, value};
 
-use super::{Change, Error, put_text, text};
+use super::{Change, Error, put_text, text, toml};
 use crate::{
     plan::Plan,
     profile::{Registries, Registry, Runtime},
@@ -78,16 +78,7 @@ fn containerd(config: &str) -> Result<String, Error> {
     config["version"] = value(version);
     // containerd, `docs/cri/config.md`: the section's name in versions 2 and 3 of the format.
     let plugin = if version < 3 { "io.containerd.grpc.v1.cri" } else { "io.containerd.cri.v1.images" };
-    let mut at: &mut Item = config.as_item_mut();
-    for key in ["plugins", plugin, "registry"] {
-        let table = at.as_table_like_mut().ok_or_else(|| broken(format!("`{key}` is in no table")))?;
-        at = table.entry(key).or_insert_with(|| {
-            let mut table = Table::new();
-            table.set_implicit(true);
-            Item::Table(table)
-        });
-    }
-    let table = at.as_table_like_mut().ok_or_else(|| broken("`registry` is no table".into()))?;
+    let table = toml::table(&mut config, &["plugins", plugin, "registry"]).map_err(broken)?;
     table.insert("config_path", value(CONTAINERD_HOSTS));
     Ok(config.to_string())
 }

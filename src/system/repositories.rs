@@ -5,8 +5,8 @@ use super::{Change, Secrets, network::value, put_text};
 use crate::{
     plan::Plan,
     profile::{OnImage, Verify},
-    repo::without_user,
     tree::Tree,
+    web::without_user,
 };
 
 /// The fleet's own, or the distribution's.

@@ -1,8 +1,12 @@
 //! Units: what the profile enables, disables and masks, as one preset file (systemd.preset(5)) that comes before the
 //! distribution's. `programs` applies it; a first boot that applies presets again finds nothing to change.
 
-use super::{Change, put_link, put_text, update};
-use crate::{plan::Plan, profile::Runtime, tree::Tree};
+use super::{Change, logging, put_link, put_text, update};
+use crate::{
+    plan::Plan,
+    profile::{LogProtocol, Runtime},
+    tree::Tree,
+};
 
 /// Units that do not fit a read-only root, with the reason.
 const DISABLED: [(&str, &str); 3] = [
@@ -12,13 +16,15 @@ const DISABLED: [(&str, &str); 3] = [
 ];
 
 /// Units of ours that are always on where they are: `ssh` writes one where the distribution makes no host keys itself,
-/// the others come from overlays.
-const OWN: [&str; 5] = [
+/// `preload` one where runtimes load images, `containers` one that removes some, the others come from overlays.
+const OWN: [&str; 7] = [
     "rowi-ssh-keys.service",
     "rowi-boot-entry.service",
     "rowi-snapshot-begun.service",
     "rowi-grow.service",
     "rowi-clock.service",
+    "rowi-images.service",
+    "rowi-prune-images.timer",
 ];
 
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
@@ -40,6 +46,12 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     }
     enabled
         .extend(machine.container.runtimes.iter().flat_map(|runtime| units(*runtime)).map(|unit| (*unit).to_owned()));
+    if machine.kubernetes.is_some() {
+        enabled.push("kubelet.service".into());
+    }
+    if machine.forward.as_ref().is_some_and(|forward| forward.protocol == LogProtocol::Journal) {
+        enabled.push(logging::UPLOAD.into());
+    }
     for unit in enabled.iter().filter(|unit| exists(tree, unit)) {
         text += &format!("enable {unit}\n");
     }

@@ -1,7 +1,9 @@
 //! Integration tests.
 
 mod aarch64;
+mod busybox;
 mod cli;
+mod containers;
 mod desk;
 mod doctor;
 mod faults;

@@ -15,9 +15,17 @@ fn shipped_profiles_are_satisfied_by_the_test_distribution() {
     let Some(folder) = test_distribution() else { return };
     let base = tempfile::tempdir().unwrap();
     let (cache, report) = (Cache::open(base.path().join("cache")).unwrap(), Report::default());
-    for (name, least, asked) in
-        [("microos", 180, "snapper"), ("container-host", 200, "podman"), ("kubic", 240, "kubernetes-client")]
-    {
+    for (name, least, asked) in [
+        ("microos", 180, "snapper"),
+        ("container-host", 200, "podman"),
+        ("docker-host", 190, "docker.io"),
+        ("lxc-host", 190, "lxc"),
+        ("kubic", 240, "kubernetes-client"),
+        ("kubic-admin", 200, "kubernetes-client"),
+        ("registry", 200, "docker-registry"),
+        ("log-server", 180, "rsyslog-relp"),
+        ("web-server", 180, "nginx"),
+    ] {
         let choice = Choice {
             profile: name.into(),
             distribution: Some("debian-rpm".into()),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    containers,
     image::{BENCH, Bench, Images, KUBIC, Who, run, text},
     place::is_all,
 };
@@ -38,10 +39,12 @@ fn updated_and_rolled_back(bench: &Bench, images: &Images, firmware: &str) {
     assert!(table.lines().skip(1).all(|line| line.contains(" ok ")), "{table}");
 }
 
+/// With a container of an image that came with it, before, between and after.
 #[test]
 fn kubic_by_uefi() {
-    let (Some(bench), Some(kubic)) = (&*BENCH, &*KUBIC) else { return };
-    updated_and_rolled_back(bench, kubic, "uefi");
+    let Some(bench) = BENCH.as_ref() else { return };
+    let kubic = containers::image(bench, "node", "kubic", containers::CONTAINERD, &[]);
+    updated_and_rolled_back(bench, &kubic, "uefi");
 }
 
 #[test]

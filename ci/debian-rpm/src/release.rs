@@ -47,6 +47,7 @@ const PRESET: &str = "enable NetworkManager.service
 enable NetworkManager-dispatcher.service
 enable NetworkManager-wait-online.service
 disable systemd-networkd.service
+disable systemd-networkd-wait-online.service
 enable systemd-resolved.service
 enable chrony.service
 enable ssh.service

@@ -73,6 +73,7 @@ pub(crate) fn plan() -> Plan {
         arch: Arch::X86_64,
         version: None,
         epoch: Epoch(1_700_000_001),
+        images: Vec::new(),
         packages: Vec::new(),
         install: Install::default(),
         repositories: Vec::new(),

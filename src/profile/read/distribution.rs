@@ -7,7 +7,7 @@ use crate::profile::{
     AllowedFailure, BootFiles, Distribution, EtcMode, Key, Native, OnImage, Place, Repository, Traits, Verify,
     faults::option, find, node::Node, scalar,
 };
-use crate::{repo::without_user, rpmdb::Backend};
+use crate::{rpmdb::Backend, web::without_user};
 
 /// zypper's default for repositories.
 pub(super) const DEFAULT_PRIORITY: u32 = 99;

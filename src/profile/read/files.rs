@@ -75,6 +75,7 @@ impl Reader<'_> {
                 path,
             });
         }
+        all.extend(self.quadlets());
         all
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{Reader, flag, packages::Role, string, strings, word};
 use crate::profile::{Machine, Selinux, Ssh, find, node::Node, scalar};
-use crate::repo::without_user;
+use crate::web::without_user;
 
 impl Reader<'_> {
     pub(super) fn machine(&mut self) -> Machine {
@@ -13,6 +13,8 @@ impl Reader<'_> {
         self.hostname();
         self.proxy();
         self.timezone();
+        let (update, kubernetes) = (self.update(), self.kubernetes());
+        self.kured(&update, kubernetes.as_ref());
         let machine = Machine {
             hostname: text("hostname"),
             locale: text("locale"),
@@ -32,7 +34,9 @@ impl Reader<'_> {
             selinux: self.checked_selinux(),
             container: self.container(),
             first_boot: self.first_boot(),
-            update: self.update(),
+            update,
+            kubernetes,
+            forward: self.forward(),
         };
         self.access(&machine);
         machine

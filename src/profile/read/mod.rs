@@ -4,10 +4,13 @@ mod container;
 mod distribution;
 mod files;
 mod first_boot;
+mod kubernetes;
 mod layout;
+mod logging;
 mod machine;
 mod network;
 mod packages;
+mod preload;
 mod registries;
 mod update;
 mod users;
@@ -19,12 +22,8 @@ use std::collections::BTreeMap;
 use super::{Choice, Place, Profile, load::Trees, merge::Target, node::Node};
 use crate::report::Diagnostic;
 
-/// Settings that this version checks and carries, but does not apply.
-const CARRIED: &[&str] =
-    &["preload", "kubernetes.config", "registries.credentials", "registries.verify", "logging.forward"];
-
-/// Settings that are carried for other commands, without a note.
-const KEPT: &[&str] = &["image.name", "image.identity", "kubernetes.node", "registries.in_image"];
+/// Settings that are carried for other commands.
+const KEPT: &[&str] = &["image.name", "image.identity", "kubernetes.node"];
 
 /// Reads the three trees; holds what is found on the way.
 #[derive(Debug)]
@@ -81,6 +80,7 @@ impl Reader<'_> {
             checks: self.checks(),
             formats: self.formats(),
             emulate: self.emulate(),
+            preload: self.preload(&machine.container.runtimes),
             machine,
             carried: self.carried(),
             notes: std::mem::take(&mut self.notes),
@@ -101,28 +101,9 @@ impl Reader<'_> {
         Some(version.into())
     }
 
-    fn carried(&mut self) -> BTreeMap<String, serde_json::Value> {
-        for (key, value) in self.profile.at("registries.credentials").map(Node::entries).unwrap_or_default() {
-            if value.as_str().is_some() {
-                let message = format!("`registries.credentials.{}` is written out in the file", key.name);
-                self.doubt(
-                    &value.place,
-                    message,
-                    "write `{secret: NAME}` and give it with `--secret NAME=env:VARIABLE`",
-                );
-            }
-        }
-        for key in CARRIED {
-            let filled = |node: &Node| {
-                !(node.items().is_empty() && node.entries().is_empty())
-                    || node.as_str().is_some_and(|text| !text.is_empty())
-            };
-            if self.profile.at(key).is_some_and(filled) {
-                self.notes.push(format!("`{key}` is checked, but not applied by this version"));
-            }
-        }
-        let carried = CARRIED.iter().chain(KEPT).filter_map(|key| Some(((*key).to_owned(), self.profile.at(key)?)));
-        carried.map(|(key, node)| (key.clone(), hidden(&key, node))).collect()
+    fn carried(&self) -> BTreeMap<String, serde_json::Value> {
+        let carried = KEPT.iter().filter_map(|key| Some(((*key).to_owned(), self.profile.at(key)?)));
+        carried.map(|(key, node)| (key, node.to_json())).collect()
     }
 
     fn fault(&mut self, place: &Place, message: impl Into<String>, hint: &str) {
@@ -138,19 +119,6 @@ impl Reader<'_> {
         let hint = if hint.is_empty() { String::new() } else { format!(": {hint}") };
         self.warnings.push(format!("{message} ({place}){hint}"));
     }
-}
-
-/// A value for machines; credentials that are written out are not in it.
-fn hidden(key: &str, node: &Node) -> serde_json::Value {
-    let mut value = node.to_json();
-    if key == "registries.credentials"
-        && let Some(all) = value.as_object_mut()
-    {
-        for text in all.values_mut().filter(|text| !text.as_str().is_some_and(|text| text.starts_with("secret:"))) {
-            *text = "secret".into();
-        }
-    }
-    value
 }
 
 /// A scalar's text.

@@ -1,7 +1,9 @@
 //! Container registries: names that are some, and what each runtime cannot do.
 
-use super::{Reader, string, strings};
-use crate::profile::{Place, Registries, Registry, Runtime, node::Node};
+use std::collections::BTreeMap;
+
+use super::{Reader, flag, string, strings};
+use crate::profile::{Place, Registries, Registry, Runtime, Secret, Verification, node::Node};
 
 /// What else there is where a runtime cannot do as asked.
 const WAYS_OUT: &str = "runtime `podman`, or `preload:` the images, or name the mirror in the image's name";
@@ -14,6 +16,10 @@ impl Reader<'_> {
             short_names: string(self.profile, "registries.short_names"),
             insecure: self.list("registries.insecure"),
             blocked: self.list("registries.blocked"),
+            verify: self.verify(),
+            verify_only: flag(self.profile, "registries.verify_only").unwrap_or(false),
+            credentials: self.credentials(),
+            credentials_in_image: flag(self.profile, "registries.in_image").unwrap_or(false),
             ..Registries::default()
         };
         for item in self.items("registries.search") {
@@ -40,6 +46,41 @@ impl Reader<'_> {
             }
         }
         registries
+    }
+
+    fn verify(&mut self) -> BTreeMap<Registry, Verification> {
+        let mut all = BTreeMap::new();
+        let profile = self.profile;
+        for (key, node) in profile.at("registries.verify").map(Node::entries).unwrap_or_default() {
+            let verification = Verification { keys: strings(node, "keys"), lookaside: string(node, "lookaside") };
+            if verification.keys.is_empty() {
+                let message = format!("`registries.verify.{}` has no `keys`", key.name);
+                self.fault(
+                    &key.place,
+                    message,
+                    "paths of public keys in the image: `[/usr/share/container-keys/suse-container-key.asc]`",
+                );
+            }
+            if verification.is_sigstore() && verification.lookaside.is_some() {
+                let message = format!("`registries.verify.{}`: signatures of sigstore lie beside the image", key.name);
+                self.fault(&key.place, message, "`lookaside` is for signatures of OpenPGP");
+            }
+            let name = self.registry("registries.verify", &key.name, &key.place);
+            all.extend(name.map(|name| (name, verification)));
+        }
+        all
+    }
+
+    fn credentials(&mut self) -> BTreeMap<Registry, Secret> {
+        let mut all = BTreeMap::new();
+        let profile = self.profile;
+        let Some(node) = profile.at("registries.credentials") else { return all };
+        for (key, _) in node.entries() {
+            let name = self.registry("registries.credentials", &key.name, &key.place);
+            let secret = self.secret(node, &key.name, &format!("registries.credentials.{}", key.name));
+            all.extend(name.zip(secret));
+        }
+        all
     }
 
     fn items(&self, key: &str) -> Vec<Node> {

@@ -10,7 +10,7 @@ impl Reader<'_> {
         let reboot = string(profile, "update.reboot.method").and_then(|text| word::<RebootMethod>(&text));
         Update {
             method: method.filter(|_| self.has("transactional-update")),
-            schedule: self.schedule(),
+            schedule: self.calendar("update.schedule", "daily"),
             random_delay: Self::seconds(profile, "update.random_delay"),
             reboot: Reboot {
                 method: reboot.filter(|method| *method != RebootMethod::Rebootmgr || self.has("rebootmgr")),
@@ -67,12 +67,12 @@ impl Reader<'_> {
     }
 
     /// A calendar expression, as far as its characters tell; systemd reads it exactly.
-    fn schedule(&mut self) -> String {
-        let text = string(self.profile, "update.schedule").unwrap_or_else(|| "daily".into());
+    pub(super) fn calendar(&mut self, key: &str, usual: &str) -> String {
+        let text = string(self.profile, key).unwrap_or_else(|| usual.into());
         let sound = |c: char| c.is_ascii_alphanumeric() || " *-,:./~_".contains(c);
-        if let Some(node) = self.profile.at("update.schedule").filter(|_| text.is_empty() || !text.chars().all(sound)) {
+        if let Some(node) = self.profile.at(key).filter(|_| text.is_empty() || !text.chars().all(sound)) {
             let hint = "`daily`, `Mon..Fri 03:30`, `*-*-01 04:00`: see `man systemd.time`";
-            self.fault(&node.place, format!("`update.schedule`: `{text}` is no calendar expression"), hint);
+            self.fault(&node.place, format!("`{key}`: `{text}` is no calendar expression"), hint);
         }
         text
     }

@@ -171,7 +171,7 @@ fn a_role_that_is_lacking_names_the_way_out() {
     let hint = &faults[0].hints[0];
     assert!(
         hint.contains("`--distribution opensuse-tumbleweed`")
-            && hint.contains("fallback: {kubernetes.node: [kubernetes.client]}"),
+            && hint.contains("fallback: {kubernetes.node: [kubernetes.client, kubernetes.admin]}"),
         "{hint}"
     );
 }

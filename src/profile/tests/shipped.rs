@@ -23,21 +23,41 @@ fn kubic_from_the_test_distribution() {
     assert_eq!(profile.machine.first_boot.sources, ["credentials"]);
     let note = |start: &str| profile.notes.iter().any(|note| note.starts_with(start));
     assert!(note("`kubernetes.node`: not in debian-rpm"), "{:?}", profile.notes);
-    assert!(note("`preload` is checked, but not applied"), "{:?}", profile.notes);
+    assert!(note("`preload: control-plane`: no kubeadm"), "{:?}", profile.notes);
     assert!(profile.distribution.absent.contains_key("kubernetes.node"));
     assert!(loaded.warnings.iter().any(|warning| warning.starts_with("`first_boot` is left out")));
 }
 
+/// Where a shipped profile cannot be had: profile, platform, distribution.
+const NOWHERE: [(&str, &str, &str); 7] = [
+    ("desktop", "vm", "debian-rpm"),
+    ("desktop", "raspberrypi3", "debian-rpm"),
+    ("desktop", "raspberrypi3", "opensuse-tumbleweed"),
+    ("media-server", "vm", "debian-rpm"),
+    ("media-server", "raspberrypi3", "debian-rpm"),
+    ("vm-host", "vm", "debian-rpm"),
+    ("vm-host", "raspberrypi3", "debian-rpm"),
+];
+
 #[test]
 fn everything_shipped_fits_together() {
-    let platforms = ["vm", "raspberrypi3"];
-    for profile in ["microos", "container-host", "kubic"] {
-        for (platform, distribution) in platforms.iter().flat_map(|p| [(p, "opensuse-tumbleweed"), (p, "debian-rpm")]) {
-            let loaded = loaded(&choice(profile, platform, distribution));
-            let expected = if *platform == "vm" { Arch::X86_64 } else { Arch::Aarch64 };
-            assert_eq!(loaded.profile.arch, expected, "{profile} {platform} {distribution}");
-            assert!(!loaded.profile.packages.install.is_empty());
+    let profiles: Vec<String> = builtin::names(Kind::Profile).collect();
+    assert_eq!(profiles.len(), 12, "{profiles:?}");
+    let places = ["opensuse-tumbleweed", "debian-rpm"]
+        .map(|distribution| [("vm", distribution), ("raspberrypi3", distribution)]);
+    let everywhere =
+        profiles.iter().flat_map(|profile| places.as_flattened().iter().map(move |place| (profile, *place)));
+    for (profile, (platform, distribution)) in everywhere {
+        let choice = choice(profile, platform, distribution);
+        if NOWHERE.contains(&(profile.as_str(), platform, distribution)) {
+            let faults = load(&choice).expect_err("its role is absent").diagnostics();
+            assert!(faults[0].message.contains("has no packages"), "{profile} {platform} {distribution}: {faults:?}");
+            continue;
         }
+        let loaded = loaded(&choice);
+        let expected = if platform == "vm" { Arch::X86_64 } else { Arch::Aarch64 };
+        assert_eq!(loaded.profile.arch, expected, "{profile} {platform} {distribution}");
+        assert!(!loaded.profile.packages.install.is_empty() && !loaded.profile.checks.is_empty());
     }
     let arm = Choice { arch: Some(Arch::Aarch64), ..choice("kubic", "vm", "opensuse-tumbleweed") };
     let arm = loaded(&arm).profile;

@@ -25,7 +25,8 @@ impl Known {
         };
         let packed = fs_err::read(primary).unwrap();
         let mut text = String::new();
-        std::io::Read::read_to_string(&mut xml::unpack(packed.as_slice(), 1 << 30).unwrap(), &mut text).unwrap();
+        std::io::Read::read_to_string(&mut crate::unpack::unpack(packed.as_slice(), 1 << 30).unwrap(), &mut text)
+            .unwrap();
         text.matches("<arch>src</arch>").count() + text.matches("<arch>nosrc</arch>").count()
     }
 }

@@ -50,14 +50,14 @@ proptest! {
     fn any_bytes_unpack_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..5_usize) {
         let magic: [&[u8]; 5] = [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9", b""];
         let packed = [magic[kind], &bytes].concat();
-        if let Ok(mut plain) = xml::unpack(packed.as_slice(), 1000) {
+        if let Ok(mut plain) = crate::unpack::unpack(packed.as_slice(), 1000) {
             let _ = std::io::copy(&mut plain, &mut std::io::sink());
         }
     }
 
     #[test]
     fn addresses_never_leave_their_kind(text in "\\PC{0,40}", base in "[a-z/.%]{0,12}") {
-        let web = address::WebAddress::parse("https://host/repo/").unwrap();
+        let web = crate::web::WebAddress::parse("https://host/repo/").unwrap();
         if let Some(target) = web.redirect(&text) {
             prop_assert!(target.to_string().starts_with("https://"));
         }
@@ -89,7 +89,7 @@ fn verdict(path: &Path, bytes: &[u8]) -> Option<Result<String, xml::Error>> {
         "repomd.xml" | "repomd.xml_bad" => {
             repomd::Repomd::parse(bytes).map(|repomd| format!("revision {}", repomd.revision))
         }
-        _ if name.ends_with(".zck") => xml::unpack(bytes, 1 << 20)
+        _ if name.ends_with(".zck") => crate::unpack::unpack(bytes, 1 << 20)
             .and_then(|mut plain| std::io::copy(&mut plain, &mut std::io::sink()))
             .map(|length| format!("{length} bytes"))
             .map_err(xml::Error::from),

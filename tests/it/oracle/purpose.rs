@@ -13,6 +13,7 @@ const INTENDED: &[(&str, &str)] = &[
     ("/boot/vmlinuz", "the link that the boot menu follows"),
     ("/boot/writable", "the layout"),
     ("/etc/NetworkManager/system-connections/wired.nmconnection", "the profile's network"),
+    ("/etc/containerd/config.toml", "the profile's low-level runtime"),
     ("/etc/containers/registries.conf.d/10-rowi.conf", "the profile's registries"),
     ("/etc/default/snapper", "snapper is told of its configuration"),
     ("/etc/dracut.conf.d/50-rowi.conf", "initrds for any machine"),

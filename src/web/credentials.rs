@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Error;
+use super::Failure;
 
 /// Largest file that is read.
 const MOST: u64 = 1 << 20;
@@ -35,7 +35,7 @@ impl fmt::Debug for Credentials {
 
 impl Credentials {
     /// Of whoever runs the program.
-    pub(super) fn of_user() -> Result<Self, Error> {
+    pub(super) fn of_user() -> Result<Self, Failure> {
         let variable = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = variable("HOME");
         let config = variable("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
@@ -43,7 +43,7 @@ impl Credentials {
         let files = [config.map(|config| config.join("rowi/credentials")), netrc];
         let mut all = parse(&env::var("ROWI_CREDENTIALS").unwrap_or_default());
         for file in files.into_iter().flatten() {
-            let text = read(&file).map_err(|source| Error::Credentials { file: file.clone(), source })?;
+            let text = read(&file).map_err(|source| Failure::Credentials { file: file.clone(), source })?;
             all.extend(parse(&text));
         }
         Ok(Self(all))
