@@ -19,8 +19,11 @@ pub(super) fn accelerator(board: Board, report: &Report) -> [&'static str; 2] {
     if board.arch() != Arch::host() || board == Board::RaspberryPi3 {
         return board.emulated();
     }
+    let cpuinfo = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    if board.arch() == Arch::X86_64 && !is_virtualising(&cpuinfo) {
+        return board.emulated();
+    }
     match std::fs::File::options().read(true).write(true).open("/dev/kvm") {
-        Ok(_) if board.arch() == Arch::X86_64 && !is_virtualising(&fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default()) => {}
         Ok(_) if works(board, "kvm", "host") => return ["kvm", "host"],
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => report.note(

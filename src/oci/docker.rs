@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Archive, Descriptor, Fault, MAX_DOCUMENT, Source, copy,
@@ -51,60 +52,73 @@ impl<'a> Docker<'a> {
                         .hint("`docker save` writes such an archive; one of OCI's layout is an `oci-archive:`"),
                 )
             })?;
-        let tags = |saved: &Saved| saved.repo_tags.clone().unwrap_or_default();
-        let names: Vec<String> = all.iter().flat_map(tags).collect();
-        let chosen = match name {
-            Some(name) => all.iter().find(|saved| tags(saved).iter().any(|tag| same(tag, name))),
-            None if all.len() > 1 => {
-                let hint = names.iter().map(|name| format!("`{}:{name}`", preload.what)).collect::<Vec<_>>().join(", ");
-                return Err(Box::new(
-                    fault(format!("`{}` has {} images", preload.what, all.len())).hint(format!("say which: {hint}")),
-                ));
-            }
-            None => all.first(),
-        };
-        let Some(saved) = chosen else {
-            return Err(Box::new(
-                fault(format!("`{}` has no image of that name", preload.what))
-                    .hint(format!("it has {}", names.join(", "))),
-            ));
-        };
+        let saved = chosen(preload, &all, name)?;
         let mut files = Vec::new();
-        let mut descriptor = |name: &str, media_type: &str| -> Result<Descriptor, Box<dyn std::error::Error>> {
-            let (mut file, size) = archive.get(name)?;
-            if size > MAX_LAYER {
-                return Err(format!("`{}` is too large", name.escape_debug()).into());
-            }
-            let (mut hasher, mut start) = (<sha2::Sha256 as sha2::Digest>::new(), Vec::new());
-            copy::<std::convert::Infallible>(&mut file, |bytes| {
-                start.extend(bytes.iter().take(4_usize.saturating_sub(start.len())));
-                sha2::Digest::update(&mut hasher, bytes);
-                Ok(())
-            })?;
-            let packed = match start.as_slice() {
-                [0x1f, 0x8b, ..] => "+gzip",
-                [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
-                _ => "",
-            };
-            let digest = Digest::finish(hasher);
-            files.push((digest, name.to_owned()));
-            let media_type = if media_type == LAYER { format!("{media_type}{packed}") } else { media_type.to_owned() };
-            Ok(Descriptor { media_type, digest: format!("sha256:{digest}"), size, ..Descriptor::default() })
+        let mut describe = |name: &String, media_type: &str| -> Result<Descriptor, Box<dyn std::error::Error>> {
+            let (digest, descriptor) = described(&archive, name, media_type)?;
+            files.push((digest, name.clone()));
+            Ok(descriptor)
         };
-        let mut make = || -> Result<Manifest, Box<dyn std::error::Error>> {
-            let layers = saved.layers.iter().map(|layer| descriptor(layer, LAYER)).collect::<Result<_, _>>()?;
-            Ok(Manifest {
-                schema_version: 2,
-                media_type: MANIFEST.into(),
-                config: descriptor(&saved.config, CONFIG)?,
-                layers,
-            })
+        let mut make = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+            let layers = saved.layers.iter().map(|layer| describe(layer, LAYER)).collect::<Result<_, _>>()?;
+            let config = describe(&saved.config, CONFIG)?;
+            Ok(serde_json::to_vec(&Manifest { schema_version: 2, media_type: MANIFEST.into(), config, layers })?)
         };
-        let manifest =
-            make().and_then(|manifest| Ok(serde_json::to_vec(&manifest)?)).map_err(|error| failed(error.as_ref()))?;
-        let name = tags(saved).into_iter().next().map(|tag| full(&tag));
+        let manifest = make().map_err(|error| failed(error.as_ref()))?;
+        let name = saved.tags().first().map(|tag| full(tag));
         Ok(Self { preload, archive, files, manifest, name })
     }
+}
+
+impl Saved {
+    fn tags(&self) -> &[String] {
+        self.repo_tags.as_deref().unwrap_or_default()
+    }
+}
+
+/// The image of that name, or the only one.
+fn chosen<'all>(preload: &Preload, all: &'all [Saved], name: Option<&str>) -> Result<&'all Saved, Box<Fault>> {
+    let what = &preload.what;
+    let names: Vec<&String> = all.iter().flat_map(Saved::tags).collect();
+    let listed = |shown: &dyn Fn(&str) -> String| names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+    let fault = |message: String, hint: String| Box::new(Fault::of(preload, message).hint(hint));
+    let found = match name {
+        Some(name) => all.iter().find(|saved| saved.tags().iter().any(|tag| same(tag, name))),
+        None if all.len() > 1 => {
+            let hint = format!("say which: {}", listed(&|name| format!("`{what}:{name}`")));
+            return Err(fault(format!("`{what}` has {} images", all.len()), hint));
+        }
+        None => all.first(),
+    };
+    found.ok_or_else(|| {
+        fault(format!("`{what}` has no image of that name"), format!("it has {}", listed(&|name| name.to_owned())))
+    })
+}
+
+/// A file of the archive's as a blob; a layer's media type says how it is packed.
+fn described(
+    archive: &Archive,
+    name: &str,
+    media_type: &str,
+) -> Result<(Digest, Descriptor), Box<dyn std::error::Error>> {
+    let (mut file, size) = archive.get(name)?;
+    if size > MAX_LAYER {
+        return Err(format!("`{}` is too large", name.escape_debug()).into());
+    }
+    let (mut hasher, mut start) = (Sha256::new(), Vec::new());
+    copy::<std::convert::Infallible>(&mut file, |bytes| {
+        start.extend(bytes.iter().take(4_usize.saturating_sub(start.len())));
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    let packed = match start.as_slice() {
+        [0x1f, 0x8b, ..] if media_type == LAYER => "+gzip",
+        [0x28, 0xb5, 0x2f, 0xfd] if media_type == LAYER => "+zstd",
+        _ => "",
+    };
+    let digest = Digest::finish(hasher);
+    let media_type = format!("{media_type}{packed}");
+    Ok((digest, Descriptor { media_type, digest: format!("sha256:{digest}"), size, ..Descriptor::default() }))
 }
 
 /// docker writes names of its own hub in short.

@@ -175,8 +175,12 @@ impl Taker<'_> {
             Some(name) => entries.iter().filter(|entry| called(entry).as_deref() == Some(name)).collect(),
             None => entries.iter().collect(),
         };
-        let mut names: Vec<String> = entries.iter().filter_map(called).collect();
-        names.dedup();
+        let mut names: Vec<String> = Vec::new();
+        for name in entries.iter().filter_map(called) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         if named.is_empty() {
             let hint =
                 if names.is_empty() { "it has no names at all".into() } else { format!("it has {}", names.join(", ")) };

@@ -9,7 +9,7 @@ use std::{
 use super::{Access, Descriptor, Fault, MAX_DOCUMENT, Source};
 use crate::{
     cache::Digest,
-    profile::{self, Preload, Reference},
+    profile::{self, Preload, Reference, server},
     web::{self, Failure, Web, WebAddress},
 };
 
@@ -218,11 +218,6 @@ fn challenge(asks: &str) -> Option<BTreeMap<String, String>> {
         rest = after;
     }
     Some(fields)
-}
-
-/// Docker Hub's API has another name (distribution/reference, `defaultDomain`).
-fn server(host: &str) -> &str {
-    if host == "docker.io" { "registry-1.docker.io" } else { host }
 }
 
 /// What a registry is told who we are: the profile's login for the name's beginning, else the user's for the host.

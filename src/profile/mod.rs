@@ -42,6 +42,7 @@ pub use logging::{Forward, LogProtocol};
 pub use model::*;
 pub use origins::{Origin, Origins};
 pub use preload::{ImageSource, InvalidReference, Preload, Reference};
+pub(crate) use registries::server;
 pub use registries::{Registries, Registry, Verification};
 pub use update::{Keep, Login, Mirror, Reboot, RebootMethod, Update, UpdateMethod};
 

@@ -97,10 +97,21 @@ impl Registry {
         self.0.split('/').next().unwrap_or_default()
     }
 
+    /// Host and port of its API: Docker Hub's is not its name (distribution/reference, `defaultDomain`; containerd,
+    /// `DefaultHost`).
+    pub fn server(&self) -> &str {
+        server(self.host())
+    }
+
     /// What is behind them, without the slash between; nothing for a whole registry.
     pub fn path(&self) -> Option<&str> {
         self.0.split_once('/').map(|(_, path)| path)
     }
+}
+
+/// The same of a host's name.
+pub(crate) fn server(host: &str) -> &str {
+    if host == "docker.io" { "registry-1.docker.io" } else { host }
 }
 
 impl fmt::Display for Registry {

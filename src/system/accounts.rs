@@ -39,6 +39,15 @@ pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Result<Vec
     Ok(changes)
 }
 
+/// User, group and home of an account of the tree's.
+pub(super) fn known(tree: &Tree, name: &str) -> Option<(u32, u32, String)> {
+    let passwd = text(tree, "etc/passwd")?;
+    let fields: Vec<&str> =
+        passwd.lines().map(|line| line.split(':').collect()).find(|fields: &Vec<&str>| fields[0] == name)?;
+    let &[_, _, uid, gid, _, home, ..] = fields.as_slice() else { return None };
+    Some((uid.parse().ok()?, gid.parse().ok()?, home.to_owned()))
+}
+
 /// Home, keys, rights.
 fn belongings(plan: &Plan, tree: &Tree, name: &str, user: &User, home: &str, ids: (u32, u32)) -> Vec<Change> {
     let mut changes = Vec::new();

@@ -79,9 +79,7 @@ pub(super) fn config(config: &str, container: &Container, logins: &Logins) -> Re
 
 /// `hosts.toml` of one registry: its mirrors, then itself.
 pub(super) fn hosts(registries: &Registries, registry: &Registry) -> String {
-    // Docker Hub's API has another name (distribution/reference, `defaultDomain`; containerd, `DefaultHost`).
-    let server = if registry.as_str() == "docker.io" { "registry-1.docker.io" } else { registry.host() };
-    let mut text = format!("server = \"https://{server}\"\n");
+    let mut text = format!("server = \"https://{}\"\n", registry.server());
     let itself = registries.is_insecure(registry).then_some(registry);
     for host in registries.mirrors.get(registry).into_iter().flatten().chain(itself) {
         for scheme in schemes(registries, host) {

@@ -4,25 +4,23 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Change, Logins, Plan, auth_file, containerd::schemes};
+use super::{Change, Logins, Plan, Tree, containerd::schemes, roots_logins};
 use crate::{
     profile::{Container, LogDriver, Registry},
     system::put_text,
 };
 
-/// Where root's docker finds logins.
-const AUTH: &str = "/root/.docker/config.json";
+/// Where docker finds logins, below a home.
+const AUTH: &str = ".docker/config.json";
 
-pub(super) fn changes(plan: &Plan, logins: &Logins) -> Vec<Change> {
+pub(super) fn changes(plan: &Plan, logins: &Logins, tree: &Tree) -> Vec<Change> {
     let mut changes = Vec::new();
     let daemon = daemon(&plan.machine.container);
     if !daemon.is_empty() {
         let text = format!("{:#}\n", Value::Object(daemon));
         changes.push(put_text(plan, "/etc/docker/daemon.json", 0o644, &text));
     }
-    if !logins.is_empty() {
-        changes.push(put_text(plan, AUTH, 0o600, &auth_file(logins)));
-    }
+    changes.extend(roots_logins(plan, logins, tree, AUTH));
     changes
 }
 

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{Change, Error, Secrets, network::value};
+use super::{Change, Error, Secrets, accounts, network::value, put_text};
 use crate::{
     plan::Plan,
     profile::{Registries, Registry, Runtime},
@@ -39,7 +39,7 @@ pub(super) fn changes(plan: &Plan, secrets: &Secrets, tree: &Tree) -> Result<Vec
             Runtime::Podman => podman::changes(plan),
             Runtime::CriO => crio::changes(plan, &logins),
             Runtime::Containerd => containerd::changes(plan, &logins, tree)?,
-            Runtime::Docker => docker::changes(plan, &logins),
+            Runtime::Docker => docker::changes(plan, &logins, tree),
             Runtime::Lxc => Vec::new(),
         });
     }
@@ -53,6 +53,12 @@ type Logins = BTreeMap<Registry, String>;
 fn logins(registries: &Registries, secrets: &Secrets) -> Logins {
     let all = registries.credentials.iter().filter(|_| registries.credentials_in_image);
     all.filter_map(|(registry, secret)| Some((registry.clone(), value(secret, secrets)?))).collect()
+}
+
+/// A file with logins in root's home, which is no part of the snapshot; nothing where there are none.
+fn roots_logins(plan: &Plan, logins: &Logins, tree: &Tree, path: &str) -> Option<Change> {
+    let (.., home) = accounts::known(tree, "root").filter(|_| !logins.is_empty())?;
+    Some(put_text(plan, &format!("{home}/{path}"), 0o600, &auth_file(logins)))
 }
 
 /// containers-auth.json(5), which docker's `config.json` is, too.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use toml_edit::{DocumentMut, value};
 
-use super::{Change, Error, Logins, Plan, Tree, auth_file};
+use super::{Change, Error, Logins, Plan, Tree, roots_logins};
 use crate::{
     profile::{Container, Registries, Verification},
     system::{preload, put_text, text, toml},
@@ -11,8 +11,8 @@ use crate::{
 
 /// Of containers-storage.conf(5): the machine's, and that of the packages.
 pub(super) const STORAGE: [&str; 2] = ["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"];
-/// Where podman finds root's logins (containers-auth.json(5)).
-const AUTH: &str = "/root/.config/containers/auth.json";
+/// Where podman finds logins, below a home (containers-auth.json(5)).
+const AUTH: &str = ".config/containers/auth.json";
 
 pub(super) fn changes(plan: &Plan, logins: &Logins, tree: &Tree) -> Result<Vec<Change>, Error> {
     let container = &plan.machine.container;
@@ -45,9 +45,7 @@ pub(super) fn changes(plan: &Plan, logins: &Logins, tree: &Tree) -> Result<Vec<C
             &signatures(&container.registries),
         ));
     }
-    if !logins.is_empty() {
-        changes.push(put_text(plan, AUTH, 0o600, &auth_file(logins)));
-    }
+    changes.extend(roots_logins(plan, logins, tree, AUTH));
     Ok(changes)
 }
 

@@ -11,7 +11,7 @@ mod store;
 
 use std::{io, path::Path};
 
-use super::{Change, Error, at, containers, put_text, text, time};
+use super::{Change, Error, accounts, at, containers, put_text, time};
 use crate::{
     cache::Digest,
     oci::{Config, Document, Manifest},
@@ -157,13 +157,10 @@ fn free_link(tree: &Tree) -> u64 {
 /// users who have subordinate ids gets a file of his own.
 fn of_users(plan: &Plan, tree: &Tree) -> Result<Vec<(RelPath, Node)>, Error> {
     let mut nodes = Vec::new();
-    let passwd = text(tree, "etc/passwd").unwrap_or_default();
     let own = if tree.at(FUSE).is_some() { OVER_FUSE.to_owned() } else { String::new() };
     let config = containers::with_store(&own, &plan.machine.container, store(plan), false)?;
     for (name, _) in plan.machine.users.iter().filter(|(_, user)| user.subids) {
-        let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
-        let Some(&[_, _, uid, gid, _, home, ..]) = fields.as_deref() else { continue };
-        let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse()) else { continue };
+        let Some((uid, gid, home)) = accounts::known(tree, name) else { continue };
         let own = |node: Node| Node { uid, gid, ..node };
         for folder in [format!("{home}/.config"), format!("{home}/.config/containers")] {
             if tree.at(&folder).is_none() {
