@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io,
     path::Path,
     time::{Duration, Instant},
 };
@@ -11,14 +10,13 @@ use super::{
     Check, Error, Expected, Options, Outcome,
     channel::{self, Brought, End},
     checks::{self, Answers},
+    console::{self, Console},
     machine,
 };
 use crate::{exec, report::Report};
 
 /// How often the console and the answers are looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// Most of a console's log or of the answers that is read.
-const MOST: u64 = 16 << 20;
 
 /// One start of a machine.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +45,7 @@ impl Boot<'_> {
         let folder = super::folder()?;
         let log = self.options.log.clone().unwrap_or_else(|| folder.path().join("console.log"));
         let answers = folder.path().join("answers");
-        fs_err::write(&log, "").map_err(failed("write the console's log"))?;
+        let mut console = Console::create(log.clone()).map_err(failed("write the console's log"))?;
         fs_err::write(&answers, "").map_err(failed("write a temporary file"))?;
         if let Some(record) = self.record {
             fs_err::write(record, "").map_err(failed("record the machine's writes"))?;
@@ -70,8 +68,9 @@ impl Boot<'_> {
         let (mut login, mut found) = (None, None);
         loop {
             std::thread::sleep(LOOK);
-            let text = read(&answers).map_err(failed("read the answers"))?;
-            if login.is_none() && read(&log).map_err(failed("read the console's log"))?.contains("login:") {
+            let text = console::read(&answers).map_err(failed("read the answers"))?;
+            console.look().map_err(failed("read the console's log"))?;
+            if login.is_none() && console.has_prompt() {
                 login = Some(begun.elapsed());
                 report.note(format!("login prompt after {} s", begun.elapsed().as_secs()));
             }
@@ -80,31 +79,18 @@ impl Boot<'_> {
             if let Some(answers) = found.take_if(|_| has_ended || self.end == End::Killed) {
                 return Ok(Answers { answers, login });
             }
-            let tail = || tail(&read(&log).unwrap_or_default());
+            if let Some(why) = console.stopped() {
+                return Err(Error::Stopped { why, tail: console.tail() });
+            }
             if begun.elapsed() > options.timeout {
-                return Err(Error::Late { limit: options.timeout, tail: tail() });
+                return Err(Error::Late { limit: options.timeout, tail: console.tail() });
             }
             if has_ended && self.end == End::Itself {
                 return Ok(Answers { answers: BTreeMap::new(), login });
             }
             if has_ended {
-                return Err(Error::Ended { tail: tail() });
+                return Err(Error::Ended { tail: console.tail() });
             }
         }
     }
-}
-
-/// What a file holds, up to a bound; bytes that are no text are replaced.
-fn read(path: &Path) -> io::Result<String> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    fs_err::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The last lines, one below the other.
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = &lines[lines.len().saturating_sub(15)..];
-    last.iter().map(|line| format!("\n  {}", crate::report::printable(line.trim_end()))).collect()
 }

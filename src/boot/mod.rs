@@ -15,6 +15,7 @@ mod board;
 mod card;
 mod channel;
 mod checks;
+mod console;
 mod firmware;
 mod kvm;
 mod layer;
@@ -99,6 +100,14 @@ pub enum Error {
         /// The console's last lines.
         tail: String,
     },
+    /// The machine will do nothing more.
+    #[error("{why}; the console ended with:{tail}")]
+    Stopped {
+        /// What its last words mean.
+        why: &'static str,
+        /// The console's last lines.
+        tail: String,
+    },
     /// QEMU ended before the checks did.
     #[error("the machine ended before its checks did; its console ended with:{tail}")]
     Ended {
@@ -119,7 +128,7 @@ pub enum Error {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Late { .. } | Self::Ended { .. } | Self::Card(_) => Exit::Verification,
+            Self::Late { .. } | Self::Stopped { .. } | Self::Ended { .. } | Self::Card(_) => Exit::Verification,
             Self::Image(error) => error.exit(),
             _ => Exit::Host,
         }
