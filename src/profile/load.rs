@@ -6,7 +6,7 @@ use super::{
     Arch, Choice, Distribution, Faults, Loaded, Origins, Place, Source,
     faults::option,
     find::{self, Kind},
-    merge::{Target, assignment, guard, merge},
+    merge::{Target, assignment, guard, merge, twice},
     node::{Key, Node, Value, parse},
     read::{self, Reader},
     schema,
@@ -154,6 +154,7 @@ impl Loader<'_> {
         let place = tree.place.clone();
         let tree = target.select(tree, kind != Kind::Profile).unwrap_or_else(|| Node::empty(place));
         guard(&below, &tree, &mut self.faults);
+        twice(shape(kind), &tree, "", &mut self.faults);
         let mut merged = merge(shape(kind), below, &tree);
         merged.place = tree.place;
         merged
@@ -163,6 +164,7 @@ impl Loader<'_> {
         let mut faults = Vec::new();
         Checker { arch_maps: false, faults: &mut faults }.check(shape(kind), &tree, "");
         guard(&below, &tree, &mut faults);
+        twice(shape(kind), &tree, "", &mut faults);
         if kind == Kind::Distribution
             && let (Some(known), Some(given)) = (below.get("variables"), tree.get("variables"))
         {

@@ -119,7 +119,7 @@ fn add(shape: &Shape, id: &str, parent: Node, child: &Node) -> Node {
     for item in child.items() {
         let name = identity(item, id).map(str::to_owned);
         let known = items.iter().position(|own| name.is_some() && identity(own, id) == name.as_deref());
-        let removes = item.get("remove").and_then(Node::as_str) == Some("true");
+        let removes = is_removal(item);
         match known {
             Some(at) if removes => drop(items.remove(at)),
             None if removes => {}
@@ -149,6 +149,31 @@ pub(super) fn guard(parents: &Node, child: &Node, faults: &mut Vec<Diagnostic>) 
         let message = format!("`{name}` is final: {} lets no child change it", key.place);
         faults.push(Diagnostic::at(changed.place.clone(), message));
     }
+}
+
+/// Faults of lists in which one file has two items of one identity: the second would change the first.
+pub(super) fn twice(shape: &Shape, node: &Node, path: &str, faults: &mut Vec<Diagnostic>) {
+    for (key, value) in node.entries() {
+        if let Some(below) = shape.field(&key.name) {
+            twice(below, value, &join(path, &key.name), faults);
+        }
+    }
+    let Some((inner, id)) = shape.list() else { return };
+    let id = if id.is_empty() { "name" } else { id };
+    let named = |item: &Node| item.get(id).and_then(Node::as_str).map(str::to_owned).filter(|_| !is_removal(item));
+    for (at, item) in node.items().iter().enumerate() {
+        let name = named(item);
+        if name.is_some() && node.items()[..at].iter().any(|other| named(other) == name) {
+            let message = format!("`{path}` has `{}` twice", name.unwrap_or_default().escape_debug());
+            let fault = Diagnostic::at(item.place.clone(), message);
+            faults.push(fault.hint(format!("the second would change the first: give one of them another `{id}`")));
+        }
+        twice(inner, item, path, faults);
+    }
+}
+
+fn is_removal(item: &Node) -> bool {
+    item.get("remove").and_then(Node::as_str) == Some("true")
 }
 
 /// `--set KEY=VALUE` as a tree with one value, and the shape it has there.

@@ -325,3 +325,18 @@ mod hostile {
         }
     }
 }
+
+/// Of two items with one name the first would be gone without a word.
+#[test]
+fn a_name_that_a_list_has_twice_is_told() {
+    let bench = Bench::new();
+    let twice = "checks:\n  - {name: it runs, run: 'true'}\n  - {name: it runs, run: 'true', after: update}\n";
+    let hint = "the second would change the first: give one of them another `name`";
+    assert_eq!(bench.faults(twice), [(6, "`checks` has `it runs` twice".to_owned(), hint.to_owned())]);
+    // Where only one of them counts, or one takes an inherited one away first, there are no two.
+    let either = "checks:\n  - {name: it runs, run: a, only: {arch: [x86_64]}}\n  - {name: it runs, run: b, only: {arch: [aarch64]}}\n";
+    let instead = "checks:\n  - {name: no failed unit, remove: true}\n  - {name: no failed unit, run: 'true'}\n";
+    for text in [either, instead] {
+        assert_eq!(bench.faults(text), []);
+    }
+}
