@@ -7,8 +7,10 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Archive, Descriptor, Fault, MAX_DOCUMENT, Source, copy,
+    Descriptor, Fault, MAX_DOCUMENT, Source,
+    archive::Archive,
     manifest::{MAX_LAYER, Manifest, REF_NAME},
+    take::copy,
 };
 use crate::{cache::Digest, profile::Preload};
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Archive, Descriptor, Fault, MAX_DOCUMENT, Source};
+use super::{Descriptor, Fault, MAX_DOCUMENT, Source, archive::Archive};
 use crate::profile::Preload;
 
 /// A layout.

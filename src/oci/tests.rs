@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    profile::{Place, Reference, Registries},
+    profile::{ImageSource, Place, Reference, Registries},
     report::Explain,
 };
 
