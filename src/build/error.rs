@@ -34,6 +34,9 @@ pub enum Error {
     /// Container images.
     #[error(transparent)]
     Images(#[from] oci::Error),
+    /// What kubeadm says of the control plane's images.
+    #[error("{}", .0.message)]
+    ControlPlane(Diagnostic),
     /// The user's files.
     #[error(transparent)]
     Inputs(#[from] inputs::Error),
@@ -171,6 +174,7 @@ impl Explain for Error {
     fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
             Self::Inside { diagnostics, .. } => diagnostics.clone(),
+            Self::ControlPlane(diagnostic) => vec![diagnostic.clone()],
             Self::Findings(findings) => {
                 let mut diagnostic = Diagnostic::from_chain(self);
                 let shown = findings.iter().map(|it| format!("{}: {} ({})", it.rule, it.fault, it.breaks));

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::job::{IMAGES, INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, TOOL_PACKAGES, When};
+use super::{
+    ask::{self, ASK},
+    job::{IMAGES, INITRDS, INPUTS, Job, Line, Made, PACKAGES, Shell, TOOL_PACKAGES, When},
+};
 use crate::{
     cache::is_full,
     disk, image,
@@ -29,7 +32,7 @@ use crate::{
 pub(super) const ROOT: &str = "root";
 /// The tool root's.
 const TOOLS: &str = "tools";
-const STAGING: &str = "staging";
+pub(super) const STAGING: &str = "staging";
 const SPOOL: &str = "spool";
 
 /// Progress is told no more often than this.
@@ -43,13 +46,14 @@ pub(super) const SHELL: &str = "shell";
 /// The life of the inner half of a build, for `main`.
 pub fn main(inside: Inside) -> ExitCode {
     let outcome = match inside.args.first().map(String::as_str) {
-        Some(BUILD) => build(inside),
-        Some(SHELL) => shell(inside),
+        Some(ASK) => ask::answer(inside),
+        Some(BUILD) => build(inside).map(|made| Line::Done { made }),
+        Some(SHELL) => shell(inside).map(|made| Line::Done { made }),
         _ => return ExitCode::from(2),
     };
     let exit = match outcome {
-        Ok(made) => {
-            say(&Line::Done { made });
+        Ok(end) => {
+            say(&end);
             None
         }
         Err(failure) => {
@@ -62,7 +66,7 @@ pub fn main(inside: Inside) -> ExitCode {
 }
 
 /// An error on its way out of the sandbox.
-struct Failure {
+pub(super) struct Failure {
     exit: Exit,
     diagnostics: Vec<Diagnostic>,
 }
@@ -92,7 +96,7 @@ fn is_out_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
 /// What the system refused of the inner half's own.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what}")]
-struct Host {
+pub(super) struct Host {
     what: &'static str,
     source: io::Error,
 }
@@ -104,7 +108,7 @@ impl Explain for Host {
 }
 
 /// Marks an error of the system's with what was to be done.
-fn host(what: &'static str) -> impl Fn(io::Error) -> Host {
+pub(super) fn host(what: &'static str) -> impl Fn(io::Error) -> Host {
     move |source| Host { what, source }
 }
 
@@ -279,7 +283,7 @@ fn limit_processors(jobs: Option<usize>) -> io::Result<()> {
 }
 
 /// Sends events out, progress now and then.
-fn report() -> Report {
+pub(super) fn report() -> Report {
     let last: Mutex<Option<Instant>> = Mutex::new(None);
     Report::new(move |event| {
         if let Event::Progress { done, total, .. } = &event

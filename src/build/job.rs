@@ -77,6 +77,10 @@ pub(super) enum Line {
     Done {
         made: Made,
     },
+    /// What a program answered.
+    Said {
+        said: String,
+    },
 }
 
 /// What the inner half made.

@@ -36,7 +36,7 @@ pub fn shell(folder: &Path, terminal: &Terminal, report: &Report) -> Result<(), 
         means = sandbox::emulate(means.clone(), arch).unwrap_or(means);
     }
     let args = [SHELL, &terminal.term];
-    outside::talk(&means, handle.as_fd(), &args, &[terminal.descriptor.as_fd()], report).map(drop)
+    outside::talk(&means, handle.as_fd(), &args, &[terminal.descriptor.as_fd()], |_| Some(()), report)
 }
 
 /// Removes a tree that was kept, and its folder.

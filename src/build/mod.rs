@@ -10,6 +10,7 @@
 //! The inner half is this program again ([`crate::sandbox`]); it gets a `Job` and open files, and answers with
 //! events and what it made. It sees no path but those of its work folder.
 
+mod ask;
 mod choose;
 mod error;
 mod images;
@@ -39,7 +40,7 @@ use crate::{
 
 pub use choose::{Chosen, Packages, choose, lock_path, packages};
 pub use error::Error;
-pub use images::images;
+pub use images::{control_plane, images};
 pub use kept::Terminal;
 pub use outside::sweep;
 pub use results::{Built, ResultFile};
@@ -123,8 +124,10 @@ fn prepare(options: &Options, when: job::When, report: &Report) -> Result<outsid
     secrets::check(&mut loaded.profile, &secrets)?;
     let means = sandbox::emulate(outside::means(report)?, loaded.profile.arch)?;
     let cache = open_cache(options)?;
-    let images = images(&loaded, &secrets, options, &cache, report)?;
+    let mut images = images(&loaded.profile.preload, &loaded, &secrets, options, &cache, report)?;
     let Packages { list, epoch, files, keys, tools } = choose::fetched(&loaded, options, &cache, report)?;
+    let asked = ask::control_plane(&loaded, &files, options, &cache, report)?;
+    images.extend(self::images(&asked, &loaded, &secrets, options, &cache, report)?);
     let work = outside::Work::make(options, &cache, &means)?;
     let contents = plan::Contents { packages: list, images: images.iter().map(oci::Image::to_plan).collect() };
     let plan = plan(options, &loaded, contents, epoch, &work.inputs())?;

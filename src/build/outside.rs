@@ -8,8 +8,11 @@ use std::{
     sync::Arc,
 };
 
+use serde::Serialize;
+
 use super::{
     Error, Options,
+    ask::ASK,
     initrds::Initrds,
     inside::BUILD,
     job::{IMAGES, INITRDS, INPUTS, Job, Line, Made, PACKAGES, TOOL_PACKAGES},
@@ -103,6 +106,19 @@ impl Work {
         Ok(())
     }
 
+    /// Asks the inner half; `packages` are those of the question, in its order.
+    pub(super) fn ask(&self, question: &impl Serialize, packages: &[&Path], report: &Report) -> Result<String, Error> {
+        let failed = |source| Error::Work { source };
+        for (at, file) in packages.iter().enumerate() {
+            lend(file, &self.path.join(PACKAGES).join(at.to_string())).map_err(failed)?;
+        }
+        self.open_up().map_err(failed)?;
+        sandbox::give(&self.means, self.handle.as_fd())?;
+        let question = in_memory(question).map_err(failed)?;
+        let said = |end| if let Line::Said { said } = end { Some(said) } else { None };
+        talk(&self.means, self.handle.as_fd(), &[ASK], &[question.as_fd()], said, report)
+    }
+
     /// The inner half's root may pass the folders that are ours, and read what is in them.
     fn open_up(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
@@ -171,17 +187,19 @@ pub(super) fn run(ready: &Ready, results: &[BorrowedFd<'_>], report: &Report) ->
     kept.extend(terminal.iter().map(|terminal| terminal.as_fd()));
     kept.push(initrds.file());
     kept.extend(results);
-    talk(&work.means, work.handle.as_fd(), &[BUILD], &kept, report)
+    let made = |end| if let Line::Done { made } = end { Some(made) } else { None };
+    talk(&work.means, work.handle.as_fd(), &[BUILD], &kept, made, report)
 }
 
-/// Hears what an inner half says, to its end.
-pub(super) fn talk(
+/// Hears what an inner half says, to its end, of which `take` knows the kind.
+pub(super) fn talk<T>(
     means: &Means,
     folder: BorrowedFd<'_>,
     args: &[&str],
     kept: &[BorrowedFd<'_>],
+    take: impl Fn(Line) -> Option<T>,
     report: &Report,
-) -> Result<Made, Error> {
+) -> Result<T, Error> {
     let mut end = None;
     let heard = |line: &str| match serde_json::from_str(line) {
         Ok(Line::Event { event }) => report.emit(event),
@@ -189,11 +207,11 @@ pub(super) fn talk(
         Err(_) => {}
     };
     let finished = sandbox::run_inside(means, folder, args, kept, heard)?;
-    match end {
-        Some(Line::Done { made }) if finished.code == 0 => Ok(made),
-        Some(Line::Failed { exit, diagnostics }) => Err(Error::Inside { exit, diagnostics }),
-        _ => Err(Error::Inside { exit: Exit::Build, diagnostics: vec![ended(&finished)] }),
+    if let Some(Line::Failed { exit, diagnostics }) = end {
+        return Err(Error::Inside { exit, diagnostics });
     }
+    let taken = end.filter(|_| finished.code == 0).and_then(take);
+    taken.ok_or_else(|| Error::Inside { exit: Exit::Build, diagnostics: vec![ended(&finished)] })
 }
 
 fn ended(finished: &sandbox::Finished) -> crate::report::Diagnostic {
@@ -206,8 +224,8 @@ fn ended(finished: &sandbox::Finished) -> crate::report::Diagnostic {
     }
 }
 
-/// A job as a file in memory.
-fn in_memory(job: &Job) -> io::Result<std::fs::File> {
+/// A job, or a question, as a file in memory.
+fn in_memory(job: &impl Serialize) -> io::Result<std::fs::File> {
     let mut file = std::fs::File::from(rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC)?);
     serde_json::to_writer(&mut file, job)?;
     file.flush()?;

@@ -38,7 +38,8 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
         tools.pin(&loaded, &options, &cache, &report)?;
         section = section.with_tools(&tools.resolution)?;
     }
-    let images = build::images(&loaded, &secrets, &options, &cache, &report)?;
+    let mut images = build::images(&loaded.profile.preload, &loaded, &secrets, &options, &cache, &report)?;
+    images.extend(build::control_plane(&chosen, &loaded, &secrets, &options, &cache, &report)?);
     section = section.with_images(images.into_iter().map(|image| (image.what, image.manifest)));
     let name = lock::section(&loaded.profile);
     let changes = lock.sections.get(&name).map(|old| old.changes(&section));

@@ -45,9 +45,10 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
         return explain(&loaded, key);
     }
     let cache = super::cache::open(global)?;
-    let images = build::images(&loaded, &secrets, &options, &cache, &report)?;
+    let mut images = build::images(&loaded.profile.preload, &loaded, &secrets, &options, &cache, &report)?;
     let mut chosen = build::choose(&loaded, &options, &cache, &report)?;
     let packages = chosen.pin(&loaded, &options, &cache, &report)?;
+    images.extend(build::control_plane(&chosen, &loaded, &secrets, &options, &cache, &report)?);
     let contents = plan::Contents { packages, images: images.iter().map(oci::Image::to_plan).collect() };
     let plan = build::plan(&options, &loaded, contents, chosen.resolution.epoch(), cache.work())?;
     let outside = outside(&plan, &cache);

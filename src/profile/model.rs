@@ -49,6 +49,9 @@ pub struct Profile {
     /// Container images that are in the image.
     #[serde(default)]
     pub preload: Vec<Preload>,
+    /// The line that asks for the images of Kubernetes' control plane, whose names the chosen kubeadm says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_plane: Option<Place>,
     /// Settings that are checked and kept for other commands or a later version, by key: `image.name`,
     /// `logging.forward`, …; secrets as `secret:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

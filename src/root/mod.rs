@@ -50,7 +50,9 @@ mod trigger;
 
 pub use error::Error;
 pub use normalise::normalise;
+pub use order::Relation;
 pub use package::Package;
+pub use relations::relations;
 pub use scan::scan;
 pub use scriptlet::{End, Job, Outcome, Program, Runner};
 

@@ -58,8 +58,8 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     changes
 }
 
-/// YAML, one document a kind.
-fn configuration(documents: &[Document]) -> String {
+/// kubeadm's configuration: YAML, one document a kind.
+pub fn configuration(documents: &[Document]) -> String {
     let mut text = String::from("# For `kubeadm init --config`, and `kubeadm join` with a discovery of your own.\n");
     for document in documents {
         text += &format!("---\napiVersion: {}\nkind: {}\n", document.api_version, document.kind);

@@ -38,6 +38,7 @@ use std::{collections::BTreeMap, path::Path};
 pub use change::Change;
 pub use error::Error;
 pub use initrd::Initrd;
+pub use kubernetes::configuration as kubeadm_configuration;
 
 use crate::{
     disk::Contents,
@@ -49,6 +50,13 @@ use crate::{
     tree::{Content, Kind, Node, RelPath, Time, Tree},
 };
 use change::apply_to_tree;
+
+/// Doors for the fuzz targets to what only this module reads.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    pub use super::preload::paths_of_layer as layer;
+}
 
 /// A finished system.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ mod aarch64;
 mod busybox;
 mod cli;
 mod containers;
+mod control_plane;
 mod desk;
 mod doctor;
 mod faults;

@@ -359,7 +359,7 @@ fn image_with(bench: &Bench, name: &str, profile: &str, how: &[&str]) -> Images 
 }
 
 /// Builds a package in a folder.
-fn package(folder: &Path, name: &str, sections: &str, files: &str) {
+pub(crate) fn package(folder: &Path, name: &str, sections: &str, files: &str) {
     version(folder, name, 1, sections, files);
 }
 

@@ -19,15 +19,15 @@ use crate::{
 
 /// A request as the server saw it.
 #[derive(Clone, Debug)]
-struct Asked {
+pub(crate) struct Asked {
     /// What stands between the method and `HTTP/1.1`.
     target: String,
     authorization: Option<String>,
 }
 
 /// A server of files that says what it was asked; it ends with the tests.
-struct Server {
-    address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -35,7 +35,7 @@ struct Server {
 type Rule = dyn Fn(&Asked) -> Option<&'static str> + Send + Sync;
 
 impl Server {
-    fn new(folder: PathBuf, rule: impl Fn(&Asked) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(folder: PathBuf, rule: impl Fn(&Asked) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));

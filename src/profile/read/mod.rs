@@ -81,6 +81,7 @@ impl Reader<'_> {
             formats: self.formats(),
             emulate: self.emulate(),
             preload: self.preload(&machine.container.runtimes),
+            control_plane: self.control_plane(),
             machine,
             carried: self.carried(),
             notes: std::mem::take(&mut self.notes),

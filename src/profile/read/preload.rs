@@ -3,7 +3,7 @@
 use super::{Reader, string};
 use crate::{
     cache::Digest,
-    profile::{ImageSource, Preload, Reference, Runtime, find, node::Node},
+    profile::{ImageSource, Place, Preload, Reference, Runtime, find, node::Node},
 };
 
 /// The images that the installed kubeadm asks for.
@@ -23,11 +23,9 @@ impl Reader<'_> {
                 );
                 continue;
             };
-            if what == CONTROL_PLANE {
-                self.control_plane(item);
-                continue;
+            if what != CONTROL_PLANE {
+                all.extend(self.image(what, item));
             }
-            all.extend(self.image(what, item));
         }
         if let (Some(first), true) = (all.first(), runtimes.is_empty()) {
             let message = format!("`preload` names `{}`, and the image has no container runtime", first.what);
@@ -72,13 +70,15 @@ impl Reader<'_> {
     }
 
     /// What only kubeadm knows is asked of kubeadm; where that is not in the image there is no control plane.
-    fn control_plane(&mut self, item: &Node) {
+    pub(super) fn control_plane(&mut self) -> Option<Place> {
+        let items = self.profile.at("preload").map(Node::items).unwrap_or_default();
+        let item = items.iter().find(|item| item.as_str() == Some(CONTROL_PLANE))?.clone();
         if self.replaced.contains_key("kubernetes.node") {
             let note = "`preload: control-plane`: no kubeadm is in the image, so no control plane's images are";
             self.notes.push(note.into());
-        } else {
-            self.needs("preload", "kubernetes.node", item);
-            self.notes.push("`preload: control-plane` is checked, but not applied by this version".into());
+            return None;
         }
+        self.needs("preload", "kubernetes.node", &item);
+        Some(item.place)
     }
 }

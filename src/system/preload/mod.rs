@@ -144,6 +144,13 @@ fn put(
     Ok(())
 }
 
+/// What paths a layer's tar has.
+#[cfg(fuzzing)]
+pub fn paths_of_layer(path: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let nodes = layer::read(path, crate::tree::Time::default(), &mut 0)?;
+    Ok(nodes.into_keys().map(|path| path.as_bytes().to_vec()).collect())
+}
+
 /// The first number that no set of hard links has.
 fn free_link(tree: &Tree) -> u64 {
     let number = |node: &Node| match &node.kind {
