@@ -37,6 +37,8 @@ pub fn uuid_text(uuid: &[u8; 16]) -> String {
 }
 
 #[cfg(test)]
+mod goldens;
+#[cfg(test)]
 mod tests {
     use super::*;
 
