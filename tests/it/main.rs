@@ -14,6 +14,7 @@ mod oracle;
 mod packages;
 mod place;
 mod profile;
+mod proved;
 mod sandbox;
 mod secure_boot;
 mod shell;
