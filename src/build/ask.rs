@@ -104,7 +104,7 @@ fn wrong(place: &Place, message: &str, because: Vec<String>) -> Error {
 
 /// Where a package has kubeadm.
 fn program(package: &Package) -> Option<&'static str> {
-    let has = |path: &str| package.files.iter().any(|file| file.path.as_bytes() == path[1..].as_bytes());
+    let has = |path: &str| package.files.iter().any(|file| file.path.as_bytes() == &path.as_bytes()[1..]);
     ["/usr/bin/kubeadm", "/usr/sbin/kubeadm"].into_iter().find(|path| has(path))
 }
 
