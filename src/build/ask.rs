@@ -82,8 +82,8 @@ pub(super) fn control_plane(
     let said = work.ask(&question, &needed, report)?;
     let references = references(&said);
     if references.is_empty() || references.len() > MOST {
-        let because = said.lines().take(5).map(str::to_owned).collect();
-        return Err(wrong(place, "`kubeadm config images list` names no images that could be preloaded", because));
+        let message = "`kubeadm config images list` names no images that could be preloaded";
+        return Err(wrong(place, message, outside::last_lines(&said)));
     }
     // What the profile names itself is what it says there.
     let is_named = |it: &Reference| profile.preload.iter().any(|own| own.what == it.to_string());
@@ -188,8 +188,7 @@ impl Explain for Ended {
 
     fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut diagnostic = Diagnostic::from_chain(self);
-        diagnostic.because = self.said.lines().rev().take(5).map(str::to_owned).collect();
-        diagnostic.because.reverse();
+        diagnostic.because = outside::last_lines(&self.said);
         vec![diagnostic]
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! choose   profile ─→ repo ─→ solve | lock            in the caller's process, touches nothing
-//! plan     fetch ─→ inputs ─→ plan
+//! plan     fetch ─→ ask kubeadm, in the sandbox ─→ inputs ─→ plan
 //! inside   root ─→ system ─→ disk ─→ image            in the sandbox, owns files as anyone
 //! results  verify ─→ digests, names, manifest
 //! ```

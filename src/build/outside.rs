@@ -219,9 +219,15 @@ fn ended(finished: &sandbox::Finished) -> crate::report::Diagnostic {
     crate::report::Diagnostic {
         message: format!("the inner half of the build ended with code {}", finished.code),
         place: None,
-        because: said.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev().map(Into::into).collect(),
+        because: last_lines(&said),
         hints: Vec::new(),
     }
+}
+
+/// What a program said at its end.
+pub(super) fn last_lines(said: &str) -> Vec<String> {
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(5)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 /// A job, or a question, as a file in memory.

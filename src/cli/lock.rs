@@ -22,7 +22,8 @@ pub(super) struct Args {
     source: SourceArgs,
 }
 
-/// Chooses anew, fetches what has no SHA-256 in its metadata, and shows what changed.
+/// Chooses anew, fetches what has no SHA-256 in its metadata (all of it where kubeadm has to be asked), and shows what
+/// changed.
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> Outcome {
     let options = args.choice.options(&args.source, global)?;
     let report = screen.report();
