@@ -40,7 +40,19 @@ pub fn check(options: &Options, checks: &[Check], expected: &Expected, report: &
 }
 
 impl Boot<'_> {
+    /// Starts the machine and hears its answers. Where an emulated processor lost its timer before anybody could log in,
+    /// once more: that tells nothing of the image.
     pub(super) fn ask(&self, report: &Report) -> Result<Answers, Error> {
+        match self.start(report) {
+            Err(Error::Timer { .. }) if self.record.is_none() => {
+                report.note("the emulator lost a timer of the machine's, which is started once more");
+                self.start(report)
+            }
+            told => told,
+        }
+    }
+
+    fn start(&self, report: &Report) -> Result<Answers, Error> {
         let failed = |what| move |source| Error::Io { what, source };
         let folder = super::folder()?;
         let log = self.options.log.clone().unwrap_or_else(|| folder.path().join("console.log"));
@@ -81,6 +93,9 @@ impl Boot<'_> {
             }
             if let Some(why) = console.stopped() {
                 return Err(Error::Stopped { why, tail: console.tail() });
+            }
+            if login.is_none() && console.has_lost_its_timer() {
+                return Err(Error::Timer { tail: console.tail() });
             }
             if begun.elapsed() > options.timeout {
                 return Err(Error::Late { limit: options.timeout, tail: console.tail() });

@@ -14,13 +14,16 @@ const MOST: u64 = 16 << 20;
 const LAST: usize = 15;
 /// Silence after which last words are taken for such.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Last words: the kernel's (`kernel/panic.c`), systemd's (`emergency.service`) and sulogin's.
+/// Last words: the kernel's (`kernel/panic.c`), systemd's (`emergency.service`), sulogin's and GRUB's.
 const LAST_WORDS: [(&str, &str); 4] = [
     ("Kernel panic - not syncing", "the kernel panicked"),
     ("You are in emergency mode", "systemd waits in emergency mode"),
     ("Cannot open access to console, the root account is locked", "systemd waits in emergency mode"),
     ("grub rescue>", "GRUB does not find its files"),
 ];
+/// What Linux (6.12, `kernel/rcu/tree_stall.h`) says of a processor whose timer no longer wakes it, every minute anew. An
+/// emulated one loses an interrupt at times: QEMU 10.0 with several processors on a busy host, once in hundreds of starts.
+const NO_TIMER: &str = "timer wakeup didn't happen";
 
 /// A console whose log lies in a file.
 #[derive(Debug)]
@@ -54,6 +57,11 @@ impl Console {
     /// Why nothing more will come, if its last words say so and it has been silent since.
     pub(super) fn stopped(&self) -> Option<&'static str> {
         if self.changed.elapsed() < SILENCE { None } else { last_words(&self.text) }
+    }
+
+    /// Whether a processor's timer has stood still for minutes. Said once, it may have been late.
+    pub(super) fn has_lost_its_timer(&self) -> bool {
+        self.text.matches(NO_TIMER).count() > 1
     }
 
     /// The last lines, one below the other.
@@ -94,6 +102,14 @@ mod tests {
         let started_anew = format!("{locked}{}", "[    0.0] Linux version 6.12\n".repeat(LAST));
         assert_eq!(last_words(&started_anew), None);
         assert_eq!(last_words("localhost login: "), None);
+    }
+
+    #[test]
+    fn a_timer_that_stands_still_is_told_twice() {
+        let stall = "[  212.3] rcu: rcu_preempt kthread timer wakeup didn't happen for 15756 jiffies! g-1127 f0x0\n";
+        let console = |text| Console { path: PathBuf::new(), text, changed: Instant::now() };
+        assert!(!console(format!("{stall}[  214.0] systemd[1]: Reached target\n")).has_lost_its_timer());
+        assert!(console(stall.repeat(2)).has_lost_its_timer());
     }
 
     #[test]

@@ -108,6 +108,12 @@ pub enum Error {
         /// The console's last lines.
         tail: String,
     },
+    /// The emulator, not the image.
+    #[error("an emulated processor is no longer woken by its timer; the console ended with:{tail}")]
+    Timer {
+        /// The console's last lines.
+        tail: String,
+    },
     /// QEMU ended before the checks did.
     #[error("the machine ended before its checks did; its console ended with:{tail}")]
     Ended {
@@ -141,6 +147,9 @@ impl Explain for Error {
                 vec!["install the package `ovmf` or `qemu-efi-aarch64` (Debian, Ubuntu), `qemu-ovmf-x86_64` or `qemu-uefi-aarch64` (openSUSE)".into()]
             }
             Self::Late { .. } => vec!["`--timeout` gives it more time".into()],
+            Self::Timer { .. } => {
+                vec!["that is the emulator's fault and not the image's: try again, where less else runs".into()]
+            }
             _ => Vec::new(),
         }
     }

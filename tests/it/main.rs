@@ -7,6 +7,7 @@ mod containers;
 mod control_plane;
 mod desk;
 mod doctor;
+mod emulator;
 mod faults;
 mod image;
 mod kills;
