@@ -66,9 +66,9 @@ impl Board {
         ["tcg,thread=multi", cpu]
     }
 
-    /// Processors: a Pi has four, whoever emulates it.
-    pub(super) fn processors(self) -> u32 {
-        if self == Self::RaspberryPi3 { 4 } else { 2 }
+    /// Its processors: a Pi 3 has four, whoever emulates it.
+    pub(super) fn processors(self, wanted: u8) -> u8 {
+        if self == Self::RaspberryPi3 { 4 } else { wanted }
     }
 
     /// Its memory: a Pi 3 has one size.

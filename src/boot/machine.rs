@@ -35,7 +35,7 @@ pub(super) fn arguments(options: &Options, parts: &Parts) -> Vec<String> {
     let board = options.board;
     let mut args: Vec<String> =
         ["-machine", board.machine(options.firmware), "-accel", accelerator, "-cpu", cpu].map(Into::into).into();
-    args.extend(["-smp".into(), board.processors().to_string()]);
+    args.extend(["-smp".into(), board.processors(options.processors).to_string()]);
     if is_secure {
         args.extend(["-global", "driver=cfi.pflash01,property=secure,value=on"].map(Into::into));
     }
@@ -138,6 +138,7 @@ mod tests {
             image: "/a,b.qcow2".into(),
             board: Board::Q35,
             firmware: Firmware::Uefi,
+            processors: 2,
             memory: Bytes::from_gib(2),
             persist: false,
             network: false,

@@ -52,6 +52,8 @@ pub struct Options {
     pub board: Board,
     /// What starts it.
     pub firmware: Firmware,
+    /// Its processors; a Raspberry Pi 3 has four.
+    pub processors: u8,
     /// Its memory.
     pub memory: Bytes,
     /// Whether it keeps what it writes.
@@ -224,6 +226,7 @@ mod tests {
                 image: "a.qcow2".into(),
                 board: Board::Q35,
                 firmware: Firmware::Uefi,
+                processors: 2,
                 memory: Bytes(0),
                 persist: false,
                 network: false,

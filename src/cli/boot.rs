@@ -51,6 +51,10 @@ pub(super) struct Args {
     /// Write the outcome to a file: `junit:FILE` or `json:FILE`; may be repeated
     #[arg(long, value_name = "FORMAT:FILE", requires = "check", value_delimiter = ',')]
     report: Vec<String>,
+    /// Give the machine this many processors; where it is emulated, more than the host has to spare slow it down. A Raspberry
+    /// Pi has four
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..), env = "ROWI_PROCESSORS")]
+    processors: u8,
     /// Give a check's boot at most this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     timeout: u64,
@@ -118,6 +122,7 @@ pub(super) fn run(args: &Args, screen: &Screen) -> Outcome {
         image: unpacked.unwrap_or_else(|| image.clone()),
         board,
         firmware: args.firmware.map_or(Firmware::Uefi, Into::into),
+        processors: args.processors,
         memory,
         persist: args.persist,
         network: args.network,

@@ -89,11 +89,11 @@ fn grub_starts_the_snapshot_that_is_chosen() {
 
 /// The machine is updated and keeps it; a person who waits for a text in the boot menu and presses keys gets snapshot 1.
 fn older_is_chosen(bench: &Bench, images: &Images, keys: &[(&str, &str)]) {
-    let disk = bench.copy(images, "chosen.raw");
-    let kept = ["boot", "--check", "--update", "--persist", "--firmware", "uefi", text(&disk)];
+    let disk = &images.raw;
+    let kept = ["boot", "--check", "--update", "--persist", "--firmware", "uefi", text(disk)];
     let updated = bench.command(Who::Root, &kept).output().unwrap();
     assert!(updated.status.success(), "{updated:?}");
-    let mut console = Console::start(bench, &["boot", "--quiet", "--firmware", "uefi", text(&disk)]);
+    let mut console = Console::start(bench, &["boot", "--quiet", "--firmware", "uefi", text(disk)]);
     for (shown, keys) in keys {
         console.expect(shown);
         console.press(keys);
