@@ -1,6 +1,6 @@
 //! The mode of SELinux, and the policy whose labels the disk gets.
 
-use super::{Change, Error, at, put_text, text};
+use super::{Change, Error, at, preload, put_text, text};
 use crate::{
     plan::Plan,
     profile::Selinux,
@@ -11,7 +11,11 @@ use crate::{
 /// What makes a machine label its files anew: all of them have their labels (fixfiles(8), microos-tools).
 const RELABEL: [&str; 2] = ["/.autorelabel", "/etc/selinux/.autorelabel"];
 
-/// The mode that was asked for; `off` is said to a system that has SELinux's configuration.
+/// Whose labels a store of images gets, wherever it lies (containers-storage.conf(5), "SELINUX LABELING").
+const STORAGE: &str = "/var/lib/containers/storage";
+
+/// The mode that was asked for; `off` is said to a system that has SELinux's configuration. Images that come with the
+/// system are labelled as those that it pulls.
 pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
     let asked = plan.machine.selinux;
     let installed = installed(tree).filter(|_| asked != Selinux::Off);
@@ -19,7 +23,25 @@ pub(super) fn changes(plan: &Plan, tree: &Tree) -> Vec<Change> {
         return Vec::new();
     }
     let config = config(&text(tree, CONFIG).unwrap_or_default(), asked, installed.as_deref());
-    vec![put_text(plan, CONFIG, 0o644, &config)]
+    let mut changes = vec![put_text(plan, CONFIG, 0o644, &config)];
+    if let (Some(policy), Some(store)) = (policy(&config).filter(|_| installed.is_some()), preload::store(plan)) {
+        let file = format!("{}.subs", path(policy));
+        let known = text(tree, &file).unwrap_or_default();
+        changes.extend(equivalence(&known, store).map(|text| put_text(plan, &file, 0o644, &text)));
+    }
+    changes
+}
+
+/// The file of equivalences with that of a store, unless it has one: what `semanage fcontext -a -e` writes.
+fn equivalence(known: &str, store: &str) -> Option<String> {
+    let is_known = known.lines().any(|line| line.split_whitespace().next() == Some(store));
+    (!is_known).then(|| format!("{}{store} {STORAGE}\n", end_of_line(known)))
+}
+
+/// A text that another line can follow.
+fn end_of_line(text: &str) -> String {
+    let missing = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{missing}")
 }
 
 /// A configuration with this mode, and with this policy where it names none.
@@ -76,5 +98,15 @@ mod tests {
         );
         assert_eq!(of("", Some("targeted")), "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
         assert_eq!(config("SELINUX=enforcing\n", Selinux::Off, None), "SELINUX=disabled\n");
+    }
+
+    #[test]
+    fn a_store_of_images_is_labelled_as_podmans_own() {
+        let store = "/usr/lib/containers/storage";
+        let line = "/usr/lib/containers/storage /var/lib/containers/storage\n";
+        assert_eq!(equivalence("", store).as_deref(), Some(line));
+        assert_eq!(equivalence("/a /b", store), Some(format!("/a /b\n{line}")));
+        assert_eq!(equivalence(line, store), None);
+        assert_eq!(equivalence("/usr/lib/containers/storage\t/elsewhere\n", store), None);
     }
 }
