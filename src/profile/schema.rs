@@ -177,7 +177,7 @@ pub(super) const PROFILE: Shape = Record(fields! {
         }), "Where everything that is logged is sent";
     }), "Logs";
     "services": Record(fields! {
-        "enable": TEXTS, "Units to enable, by preset";
+        "enable": TEXTS, "Units to enable, by preset; with `display-manager.service` the machine starts into `graphical.target`";
         "disable": TEXTS, "Units to disable, by preset";
         "mask": TEXTS, "Units to mask";
     }), "Services";
