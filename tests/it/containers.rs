@@ -143,6 +143,15 @@ checks:
     run: lxc-create -n one -t oci -- --url oci:/usr/share/rowi/images:NAME
   - name: it starts with an init of its own
     run: lxc-start -n one -s lxc.init.cmd=/sbin/init && lxc-wait -n one -s RUNNING -t 30 && lxc-attach -n one -- /bin/cat /proc/1/comm | grep -E 'init|busybox' && lxc-attach -n one -- /bin/sh -c 'echo kept >/data/it' && lxc-stop -k -n one
+  - name: libvirt starts it, too
+    run: |
+      root='<filesystem type="mount"><source dir="/var/lib/lxc/one/rootfs"/><target dir="/"/></filesystem><console type="pty"/>'
+      echo "<domain type='lxc'><name>two</name><memory unit='MiB'>64</memory><os><type>exe</type><init>/sbin/init</init></os><devices>$root</devices></domain>" > /run/two.xml
+      virsh --connect lxc:///system create /run/two.xml && virsh --connect lxc:///system domstate two | grep running
+  - name: libvirt's has an init of its own, too
+    within: 30s
+    run: "init=$(pgrep -P $(virsh --connect lxc:///system domid two)) && grep -E 'init|busybox' /proc/$init/comm && grep '^NSpid:.*[[:space:]]1$' /proc/$init/status"
+  - {name: libvirt stops it, run: "virsh --connect lxc:///system destroy two"}
   - {name: what it wrote is there after the update, after: update, run: "cat /var/lib/lxc/one/rootfs/data/it | grep -x kept"}
   - {name: what it wrote is there after the rollback, after: rollback, run: "cat /var/lib/lxc/one/rootfs/data/it | grep -x kept"}
 "#;
@@ -152,7 +161,7 @@ fn lxc_starts_a_system_that_came_with_the_machine() {
     let Some(bench) = BENCH.as_ref().filter(|_| is_all()) else { return };
     let images = image(bench, "lxc", "lxc-host", LXC, &[]);
     let table = bench.boot_check(&images, &["--firmware", "uefi", "--timeout", "1800", "--update", "--rollback"]);
-    all_well(&table, &["it starts with an init of its own"]);
+    all_well(&table, &["it starts with an init of its own", "libvirt's has an init of its own, too"]);
     all_well(&table, &["what it wrote is there after the update", "what it wrote is there after the rollback"]);
 }
 
@@ -212,7 +221,7 @@ fn what_cannot_be_is_told_before_anything_is_built() {
 #[test]
 fn servers_serve() {
     let Some(bench) = BENCH.as_ref().filter(|_| is_all()) else { return };
-    for name in ["web-server", "log-server", "registry", "kubic-admin"] {
+    for name in ["web-server", "log-server", "registry", "kubic-admin", "vm-host", "media-server", "desktop"] {
         let images = bench.image(name, name, &[]);
         let table = bench.boot_check(&images, &["--firmware", "uefi"]);
         all_well(&table, &[]);

@@ -25,6 +25,7 @@ fn shipped_profiles_are_satisfied_by_the_test_distribution() {
         ("registry", 200, "docker-registry"),
         ("log-server", 180, "rsyslog-relp"),
         ("web-server", 180, "nginx"),
+        ("vm-host", 220, "qemu-system-x86"),
     ] {
         let choice = Choice {
             profile: name.into(),

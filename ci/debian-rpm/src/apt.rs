@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::tool;
 
-/// What is asked for, one package a line, with `[arch]` where it exists for one only.
+/// What is asked for, one package a line, with `[arch]` where it exists for one only and `[all]` where it is large.
 const PACKAGES: &str = include_str!("../packages");
 
 /// Where the host says that Debian's archive is.
@@ -28,11 +28,13 @@ pub(crate) struct Apt {
     /// In Debian's words.
     debian_arch: &'static str,
     arch: String,
+    /// Whether the large ones are asked for, too.
+    all: bool,
 }
 
 impl Apt {
     /// Prepares the folder for an architecture in RPM's words.
-    pub(crate) fn new(folder: &Path, arch: &str) -> Result<Self> {
+    pub(crate) fn new(folder: &Path, arch: &str, all: bool) -> Result<Self> {
         let debian_arch = match arch {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -45,7 +47,7 @@ impl Apt {
             fs_err::create_dir_all(folder.join(name))?;
         }
         fs_err::write(folder.join("status"), "")?;
-        let apt = Self { folder: fs_err::canonicalize(folder)?, debian_arch, arch: arch.to_owned() };
+        let apt = Self { folder: fs_err::canonicalize(folder)?, debian_arch, arch: arch.to_owned(), all };
         let source = format!("deb [signed-by={KEYRING}] {} trixie main non-free-firmware\n", mirror());
         let list = apt.folder.join("parts/trixie.list");
         if fs_err::read_to_string(&list).ok().as_deref() != Some(source.as_str()) {
@@ -82,7 +84,7 @@ impl Apt {
 
     fn install(&self) -> Command {
         let mut command = self.get();
-        command.args(["install", "--yes", "--no-install-recommends", "?essential"]).args(wanted(&self.arch));
+        command.args(["install", "--yes", "--no-install-recommends", "?essential"]).args(wanted(&self.arch, self.all));
         command
     }
 
@@ -120,15 +122,16 @@ impl Apt {
 }
 
 /// The list's packages for an architecture.
-fn wanted(arch: &str) -> Vec<&'static str> {
+fn wanted(arch: &str, all: bool) -> Vec<&'static str> {
     let lines = PACKAGES.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines.filter_map(|line| package(line, arch)).collect()
+    lines.filter_map(|line| package(line, arch, all)).collect()
 }
 
-fn package<'a>(line: &'a str, arch: &str) -> Option<&'a str> {
+fn package<'a>(line: &'a str, arch: &str, all: bool) -> Option<&'a str> {
     let mut words = line.split_whitespace();
     let name = words.next()?;
-    words.next().is_none_or(|only| only.trim_matches(['[', ']']) == arch).then_some(name)
+    let is_met = |condition: &str| condition == arch || (all && condition == "all");
+    words.next().is_none_or(|only| is_met(only.trim_matches(['[', ']']))).then_some(name)
 }
 
 /// The file of a line `Inst name (version archive [arch])`, as apt names it.
@@ -173,10 +176,11 @@ mod tests {
     fn lines_of_the_list() {
         let table = [("a", Some("a")), ("a [x86_64]", Some("a")), ("a [aarch64]", None), ("", None)];
         for (line, expected) in table {
-            assert_eq!(package(line, "x86_64"), expected, "{line}");
+            assert_eq!(package(line, "x86_64", false), expected, "{line}");
         }
+        assert_eq!((package("a [all]", "x86_64", false), package("a [all]", "x86_64", true)), (None, Some("a")));
         for arch in ["x86_64", "aarch64"] {
-            assert!(wanted(arch).len() > 40, "{arch}");
+            assert!(wanted(arch, false).len() > 40 && wanted(arch, true).len() > wanted(arch, false).len(), "{arch}");
         }
     }
 

@@ -31,10 +31,10 @@ use std::process::ExitCode;
 
 use error::{Error, Result};
 
-const USAGE: &str = "usage: debian-rpm [--arch x86_64|aarch64] [--output FOLDER] [--refresh]
+const USAGE: &str = "usage: debian-rpm [--arch x86_64|aarch64] [--output FOLDER] [--all] [--refresh]
 
 Downloads Debian's packages, rewraps them as RPMs and writes a signed repository, by default to
-target/debian-rpm/<arch>. --refresh asks for new package lists; without it those of the last 12 hours do.
+target/debian-rpm/<arch>. --all: those of a desktop and a media server, too. --refresh asks for new package lists; without it those of the last 12 hours do.
 DEBIAN_MIRROR is the address of an archive; by default that of the host's own sources.";
 
 /// The command line.
@@ -44,6 +44,7 @@ struct Arguments {
     output: PathBuf,
     /// Where apt's files are kept between runs.
     downloads: PathBuf,
+    all: bool,
     refresh: bool,
 }
 
@@ -69,12 +70,13 @@ fn main() -> ExitCode {
 }
 
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
-    let (mut arch, mut output, mut refresh) = (std::env::consts::ARCH.to_owned(), None, false);
+    let (mut arch, mut output, mut all, mut refresh) = (std::env::consts::ARCH.to_owned(), None, false, false);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| Error::Usage(format!("`{word}` needs a value\n{USAGE}")));
         match word.as_str() {
             "--arch" => arch = value()?,
             "--output" => output = Some(PathBuf::from(value()?)),
+            "--all" => all = true,
             "--refresh" => refresh = true,
             "--help" | "-h" => return Ok(None),
             _ => return Err(Error::Usage(format!("unknown argument `{word}`\n{USAGE}"))),
@@ -83,12 +85,12 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debian-rpm");
     let output = output.unwrap_or_else(|| target.join(&arch));
     let downloads = target.join("downloads").join(&arch);
-    Ok(Some(Arguments { arch, output, downloads, refresh }))
+    Ok(Some(Arguments { arch, output, downloads, all, refresh }))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
     tool::check()?;
-    let apt = apt::Apt::new(&arguments.downloads, &arguments.arch)?;
+    let apt = apt::Apt::new(&arguments.downloads, &arguments.arch, arguments.all)?;
     apt.update(arguments.refresh)?;
     let debs = apt.download()?;
     eprintln!("{} packages from Debian", debs.len());
