@@ -4,6 +4,7 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use rowi::cache::Digest;
@@ -21,6 +22,8 @@ pub(crate) const HOLDS: &str = "[ ! -e /gone ] && [ ! -e /opaque/old ] && [ -e /
 
 /// The layout's folder; every user may read it.
 pub(crate) fn layout(bench: &Bench) -> PathBuf {
+    static MADE: Mutex<()> = Mutex::new(());
+    let _alone = MADE.lock();
     let folder = bench.folder.join("busybox");
     if folder.exists() {
         return folder;

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process,
-    sync::LazyLock,
+    sync::{LazyLock, Mutex},
 };
 
 use assert_cmd::Command;
@@ -88,6 +88,8 @@ impl Bench {
 
     /// The home of root's or the user's commands.
     pub(crate) fn home(&self, who: Who) -> PathBuf {
+        static MADE: Mutex<()> = Mutex::new(());
+        let _alone = MADE.lock();
         let home = self.folder.join(if who == Who::Root { "root" } else { "user" });
         if !home.exists() {
             fs_err::create_dir(&home).unwrap();
