@@ -4,12 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::desk::{Desk, Said};
 
-/// Its arguments name the files of the console and of the answers; `starts` counts how often it ran. `$N` is which of them
-/// a start is.
+/// Its arguments name the files of the console and of the answers; without a console it is only tried for KVM. `starts`
+/// counts how often a machine was started, and `$N` is which of them this one is.
 const QEMU: &str = r#"#!/bin/sh
+for it; do case $it in file:*) console=${it#file:} ;; file,id=answers,path=*) answers=${it#*path=} ;; esac; done
+[ -n "$console" ] || exit 1
 echo >> "$HOME/starts"
 N=$(wc -l < "$HOME/starts")
-for it; do case $it in file:*) console=${it#file:} ;; file,id=answers,path=*) answers=${it#*path=} ;; esac; done
 "#;
 /// What Linux says of a processor whose timer stands still, for the second time.
 const STALLED: &str = r#"for it in 212 275; do echo "[  $it.3] rcu: rcu_preempt kthread timer wakeup didn't happen for 15756 jiffies!"; done > "$console"; sleep 60
