@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Error, Initrd, boot::grub, initrd, path_of};
+use super::{Error, Initrd, boot::grub, initrd, path_of, services};
 use crate::{
     plan::{InputScript, Plan},
     profile::{Loader, ScriptTime},
@@ -18,19 +18,11 @@ pub(super) struct Programs<'a> {
     pub(super) report: &'a Report,
 }
 
-/// Where a machine whose profile enables these units starts into.
-fn default_target(enabled: &[String]) -> &'static str {
-    let is_graphical = enabled.iter().any(|unit| unit == "display-manager.service");
-    if is_graphical { "graphical.target" } else { "multi-user.target" }
-}
-
 impl Programs<'_> {
-    /// Applies all presets, so that `systemctl preset-all` of a first boot changes nothing. The target is what a machine
-    /// with or without a display manager starts into (systemd.special(7)), whatever packages say.
+    /// Applies all presets, so that `systemctl preset-all` of a first boot changes nothing.
     pub(super) fn presets(&mut self) -> Result<(), Error> {
         self.run("apply presets", &["systemctl", "preset-all"])?;
-        let target = default_target(&self.plan.machine.enable);
-        self.run("set the default target", &["systemctl", "set-default", target])
+        self.run("set the default target", &["systemctl", "set-default", services::target(&self.plan.machine.enable)])
     }
 
     /// The user's scripts of a time, in the profile's order.
@@ -125,17 +117,5 @@ impl Programs<'_> {
             End::Success => Ok(outcome.output),
             end => Err(Error::Program { what: what.to_owned(), end, output: outcome.output }),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_display_manager_makes_a_machine_graphical() {
-        let target = |units: &[&str]| default_target(&units.iter().map(|&unit| unit.to_owned()).collect::<Vec<_>>());
-        assert_eq!(target(&["gdm.service", "display-manager.service"]), "graphical.target");
-        assert_eq!(target(&["nginx.service"]), "multi-user.target");
     }
 }

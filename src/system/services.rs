@@ -86,7 +86,26 @@ fn exists(tree: &Tree, unit: &str) -> bool {
         .any(|folder| names.iter().flatten().any(|name| tree.at(&format!("{folder}/{name}")).is_some()))
 }
 
+/// What a machine that enables these units starts into (systemd.special(7)), whatever packages say.
+pub(super) fn target(enabled: &[String]) -> &'static str {
+    let is_graphical = enabled.iter().any(|unit| unit_name(unit) == "display-manager.service");
+    if is_graphical { "graphical.target" } else { "multi-user.target" }
+}
+
 /// A name without an ending is a service's.
 fn unit_name(unit: &str) -> String {
     if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_manager_makes_a_machine_graphical() {
+        let of = |units: &[&str]| target(&units.iter().map(|&unit| unit.to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["gdm.service", "display-manager.service"]), "graphical.target");
+        assert_eq!(of(&["display-manager"]), "graphical.target");
+        assert_eq!(of(&["nginx.service", "display-manager.socket"]), "multi-user.target");
+    }
 }
