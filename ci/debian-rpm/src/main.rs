@@ -34,7 +34,8 @@ use error::{Error, Result};
 const USAGE: &str = "usage: debian-rpm [--arch x86_64|aarch64] [--output FOLDER] [--all] [--refresh]
 
 Downloads Debian's packages, rewraps them as RPMs and writes a signed repository, by default to
-target/debian-rpm/<arch>. --all: those of a desktop and a media server, too. --refresh asks for new package lists; without it those of the last 12 hours do.
+target/debian-rpm/<arch>. --all: those of a desktop and a media server, too (hundreds more).
+--refresh asks for new package lists; without it those of the last 12 hours do.
 DEBIAN_MIRROR is the address of an archive; by default that of the host's own sources.";
 
 /// The command line.
