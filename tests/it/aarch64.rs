@@ -1,6 +1,9 @@
 //! Images for another processor, built here: by QEMU's user mode, with nothing registered on the host.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 use crate::{
     image::{BENCH, Bench, SECTOR, Who, cut, run, text},
@@ -38,31 +41,31 @@ fn programs_of_another_machine_run_in_the_sandbox_and_nowhere_else() {
 }
 
 /// What is only tried with everything else.
-fn all() -> Option<(&'static Bench, String)> {
+fn all() -> Option<(&'static Bench, &'static str)> {
     foreign().filter(|_| is_all())
 }
 
-/// The bench, and the test distribution for both architectures where every user can read it.
-fn foreign() -> Option<(&'static Bench, String)> {
-    let bench = BENCH.as_ref()?;
+/// The bench, and where the test distribution for both architectures is: made once, by the first of the tests that run
+/// at the same time.
+fn foreign() -> Option<(&'static Bench, &'static str)> {
+    static BOTH: LazyLock<Option<String>> = LazyLock::new(|| both(BENCH.as_ref()?));
+    Some((BENCH.as_ref()?, BOTH.as_deref()?))
+}
+
+/// Makes it where every user can read it.
+fn both(bench: &Bench) -> Option<String> {
     let from = test_distribution()?.with_file_name("aarch64");
     if !from.join("repodata/repomd.xml").exists() {
         return skip(&format!("there is no repository in `{}`", from.display()));
     }
-    let to = bench.folder.join("aarch64");
-    if !to.exists() {
-        run("cp", &["-r", "--reflink=auto", text(&from), text(&to)]);
-        run("chmod", &["-R", "a+rX", text(&to)]);
-    }
-    // Both architectures: the tool root is of this machine's.
     let both = bench.folder.join("both");
-    if !both.exists() {
-        fs_err::create_dir(&both).unwrap();
-        for (arch, place) in [("aarch64", to.clone()), ("x86_64", bench.repository.clone())] {
-            std::os::unix::fs::symlink(place, both.join(arch)).unwrap();
-        }
-    }
-    Some((bench, format!("debian-rpm=dir:{}/{{arch}}", both.display())))
+    let to = both.join("aarch64");
+    fs_err::create_dir(&both).unwrap();
+    run("cp", &["-r", "--reflink=auto", text(&from), text(&to)]);
+    run("chmod", &["-R", "a+rX", text(&to)]);
+    // This machine's, too: the tool root is of it.
+    std::os::unix::fs::symlink(&bench.repository, both.join("x86_64")).unwrap();
+    Some(format!("debian-rpm=dir:{}/{{arch}}", both.display()))
 }
 
 fn build(bench: &Bench, who: Who, repository: &str, what: &[&str]) -> Vec<PathBuf> {
@@ -77,7 +80,7 @@ fn build(bench: &Bench, who: Who, repository: &str, what: &[&str]) -> Vec<PathBu
 fn kubic_for_aarch64_starts() {
     let Some((bench, repository)) = foreign() else { return };
     let what = ["--profile", "kubic", "--platform", "vm", "--format", "qcow2", "--output", "arm-kubic"];
-    let image = build(bench, Who::User, &repository, &what).remove(0);
+    let image = build(bench, Who::User, repository, &what).remove(0);
     starts(bench, &image, "1200");
 }
 
@@ -101,10 +104,10 @@ fn a_raspberry_pi_3_finds_its_files_and_starts() {
     }
     let Some((bench, repository)) = foreign() else { return };
     let what = ["--profile", "kubic", "--platform", "raspberrypi3", "--format", "raw,raw.xz", "--output", "pi"];
-    let results = build(bench, Who::User, &repository, &what);
+    let results = build(bench, Who::User, repository, &what);
     let [raw, packed] = results.as_slice() else { panic!("{results:?}") };
     if is_all() {
-        emulated_throughout(bench, &repository, &what, raw);
+        emulated_throughout(bench, repository, &what, raw);
     }
     let parts = partitions(raw);
     let kinds: Vec<&str> = parts.iter().map(|(.., kind)| kind.as_str()).collect();
@@ -189,8 +192,8 @@ fn partitions(image: &Path) -> Vec<(u64, u64, String)> {
 fn a_container_host_for_aarch64_is_updated_and_rolled_back() {
     let Some((bench, repository)) = all() else { return };
     let what = |output| ["--profile", "container-host", "--platform", "vm", "--format", "qcow2", "--output", output];
-    let image = build(bench, Who::Root, &repository, &what("arm")).remove(0);
-    let again = build(bench, Who::User, &repository, &what("arm")).remove(0);
+    let image = build(bench, Who::Root, repository, &what("arm")).remove(0);
+    let again = build(bench, Who::User, repository, &what("arm")).remove(0);
     run("cmp", &[text(&image), text(&again)]);
     let args = ["boot", "--check", "--update", "--rollback", "--timeout", "1800", text(&image)];
     let checked = bench.command(Who::Root, &args).output().unwrap();
