@@ -10,41 +10,29 @@
 
 mod builtin;
 mod catalog;
-mod container;
 mod faults;
 mod find;
-mod kubernetes;
 mod load;
-mod logging;
 mod merge;
 mod model;
 mod node;
 mod open;
 mod origins;
-mod preload;
 mod read;
-mod registries;
 mod scalar;
 mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod update;
 
 pub use builtin::{BuiltInFile, built_in_overlay};
 pub use catalog::{Listed, init, list, schema, source, text_of};
-pub use container::{Container, LogDriver, Logs, Prune, Runtime};
 pub use faults::Faults;
 pub use find::Kind;
-pub use kubernetes::{Document, Kubernetes};
 pub use load::{distribution_for, load};
-pub use logging::{Forward, LogProtocol};
+pub(crate) use model::server;
 pub use model::*;
 pub use origins::{Origin, Origins};
-pub use preload::{ImageSource, InvalidReference, Preload, Reference};
-pub(crate) use registries::server;
-pub use registries::{Registries, Registry, Verification};
-pub use update::{Keep, Login, Mirror, Reboot, RebootMethod, Update, UpdateMethod};
 
 /// What the command line says about the profile.
 #[derive(Clone, Debug, Default)]
