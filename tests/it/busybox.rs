@@ -28,26 +28,24 @@ pub(crate) fn layout(bench: &Bench) -> PathBuf {
     if folder.exists() {
         return folder;
     }
-    fs_err::create_dir_all(folder.join("blobs/sha256")).unwrap();
-    let made = Made(folder.clone());
+    let made = Made::new(folder);
     let base = test_distribution().unwrap();
     let base = base.parent().unwrap();
     let machines = [("x86_64", "amd64"), ("aarch64", "arm64")];
     let manifests: Vec<Value> = machines
         .iter()
         .filter_map(|(arch, architecture)| {
-            Some(made.image(&program(&base.join(arch).join(arch), &folder)?, architecture))
+            Some(made.image(&program(&base.join(arch).join(arch), &made.0)?, architecture))
         })
         .collect();
-    assert!(!manifests.is_empty());
-    let index =
-        json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests});
-    let mut entry = made.blob("application/vnd.oci.image.index.v1+json", index.to_string().as_bytes());
-    entry["annotations"] = json!({"org.opencontainers.image.ref.name": NAME});
-    fs_err::write(folder.join("index.json"), json!({"schemaVersion": 2, "manifests": [entry]}).to_string()).unwrap();
-    fs_err::write(folder.join("oci-layout"), json!({"imageLayoutVersion": "1.0.0"}).to_string()).unwrap();
-    run("chmod", &["-R", "a+rX", text(&folder)]);
-    folder
+    made.layout(&manifests)
+}
+
+/// A layout whose one image is for machines that no profile has.
+pub(crate) fn foreign(bench: &Bench) -> PathBuf {
+    let made = Made::new(bench.folder.join("foreign"));
+    let image = made.image(b"nobody runs it", "s390x");
+    made.layout(&[image])
 }
 
 /// busybox of one architecture.
@@ -66,6 +64,25 @@ fn program(repository: &Path, to: &Path) -> Option<Vec<u8>> {
 struct Made(PathBuf);
 
 impl Made {
+    fn new(folder: PathBuf) -> Self {
+        fs_err::create_dir_all(folder.join("blobs/sha256")).unwrap();
+        Self(folder)
+    }
+
+    /// Names the images: the layout is whole.
+    fn layout(self, manifests: &[Value]) -> PathBuf {
+        assert!(!manifests.is_empty());
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests});
+        let mut entry = self.blob(media_type, index.to_string().as_bytes());
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": NAME});
+        let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
+        fs_err::write(self.0.join("index.json"), index).unwrap();
+        fs_err::write(self.0.join("oci-layout"), json!({"imageLayoutVersion": "1.0.0"}).to_string()).unwrap();
+        run("chmod", &["-R", "a+rX", text(&self.0)]);
+        self.0
+    }
+
     fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = Digest::of(bytes);
         fs_err::write(self.0.join(format!("blobs/sha256/{digest}")), bytes).unwrap();

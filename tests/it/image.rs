@@ -193,6 +193,14 @@ impl Bench {
     }
 }
 
+/// Every check of a table passed, and these are among them.
+pub(crate) fn all_well(table: &str, checks: &[&str]) {
+    for told in checks {
+        assert!(table.lines().any(|line| line.contains(told) && line.contains(" ok ")), "{told}: {table}");
+    }
+    assert!(table.lines().skip(1).all(|line| line.contains(" ok ")), "{table}");
+}
+
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
