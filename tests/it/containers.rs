@@ -74,6 +74,7 @@ checks:
   - {name: podman says what was written, run: "podman info --format '{{.Host.LogDriver}} {{.Store.GraphDriverName}} {{.Host.OCIRuntime.Name}}' | grep -x 'journald overlay crun'"}
 "#;
 
+/// What a runtime with a registry beside it shows.
 pub(crate) const PULLED: &str = "an image is pulled through the mirror that only this machine has";
 /// What a container wrote is there in each system.
 const VOLUME: [&str; 2] = ["the volume is there after the update", "the volume is there after the rollback"];
